@@ -1,0 +1,24 @@
+"""What ingest says: a chunk is durable and the caller was answered; a task was withdrawn."""
+
+from __future__ import annotations
+
+import msgspec
+
+from contracts.chunk import Chunk
+
+
+class ChunkAccepted(msgspec.Struct, frozen=True):
+    """The chunk's row is committed; the caller was, or is about to be, answered `accepted`."""
+
+    chunk: Chunk
+
+
+class TaskCancelled(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The caller withdrew the task.  What is granted to a session already goes out; the rest ends as cancelled."""
+
+    task_id: str
+    enterprise: str
+    at: int
+    """Unix ms."""
+    by: str = ""
+    """Name of the API key or user."""
