@@ -28,6 +28,9 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
 COUNTRY: Final = 86
 _MOBILE_BASE: Final = COUNTRY * 10**11
 _IOT_BASE: Final = COUNTRY * 10**13
+_LETTERS: Final = bytes(b"XMUTBX"[octet] if octet < 6 else ord("X") for octet in range(256))  # by `Carrier`
+_VIRTUAL_LETTER: Final = ord("V")
+_VIRTUAL: Final = frozenset(COUNTRY * 100_000 + prefix for prefix in SEGMENTS.virtual)
 _LONGEST: Final = 40  # characters looked at: a number with country code and every separator is far shorter
 
 # Spaces (also full-width and no-break), dashes of several scripts and brackets around an area code.
@@ -58,6 +61,17 @@ class Normalised(msgspec.Struct, frozen=True):
     numbers: "array[int]"
     carriers: bytes
     rejected: list[tuple[int, str]]
+
+    def letters(self) -> str:
+        """One letter a number, as a chunk carries them (`contracts.chunk.CARRIERS`); V for virtual operators, X refused.
+
+        `carriers` holds a virtual number's host network instead.
+        """
+        letters = bytearray(self.carriers.translate(_LETTERS))
+        for index, number in enumerate(self.numbers):
+            if number // 1_000_000 in _VIRTUAL:
+                letters[index] = _VIRTUAL_LETTER
+        return letters.decode("ascii")
 
 
 def normalise(number: str) -> int:

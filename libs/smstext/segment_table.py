@@ -51,6 +51,9 @@ class SegmentTable:
         self.source: str = content["source"]
         self.carriers, self._kinds = _arrays(content["numbers"])
         self.iot_carriers, self._iot_kinds = _arrays(content["iot"])
+        virtual = _KINDS.index(Kind.VIRTUAL)
+        self.virtual = frozenset(prefix for prefix, kind in enumerate(self._kinds) if kind == virtual)
+        """First five digits of virtual operators' numbers."""
 
     def kind(self, national: int) -> Kind:
         """Kind of an 11-digit mobile number given as an integer."""
