@@ -1,0 +1,1 @@
+"""The command line of the platform and the one-command local stack."""
