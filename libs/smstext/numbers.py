@@ -63,7 +63,7 @@ class Normalised(msgspec.Struct, frozen=True):
     rejected: list[tuple[int, str]]
 
     def letters(self) -> str:
-        """One letter a number, as a chunk carries them (`contracts.chunk.CARRIERS`); V for virtual operators, X refused.
+        """One letter a number, as chunks carry them (`contracts.chunk.CARRIERS`): V virtual operator, X refused.
 
         `carriers` holds a virtual number's host network instead.
         """
