@@ -1,0 +1,89 @@
+"""``python -m sim.carrier``: one simulated carrier gateway of one protocol, with its HTTP side.
+
+Example: ``python -m sim.carrier --protocol smpp34 --port 2775 --http-port 8090 --account gx:secret:2``
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import uvicorn
+import uvloop
+from carrier.dialects import DIALECTS, dialect_named
+
+from sim.carrier.faults import Faults, FaultsError, changed
+from sim.carrier.gateway import Account, Gateway
+from sim.carrier.http import build_app
+from sim.carrier.script import Step, parse_script
+
+
+def _arguments(argv: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m sim.carrier", description=__doc__)
+    parser.add_argument("--protocol", default="smpp34", choices=sorted(DIALECTS))
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, required=True, help="carrier port; 0 takes a free one and prints it")
+    parser.add_argument("--http-port", type=int, required=True)
+    parser.add_argument("--account", action="append", default=[], metavar="NAME:SECRET[:SESSIONS]")
+    parser.add_argument("--accounts-file", type=Path, help='JSON list of {"account", "secret", "sessions"}')
+    parser.add_argument("--faults", default="{}", help="JSON object, as PUT /faults takes it")
+    parser.add_argument("--script", type=Path, help="JSON list of {at_s, faults}")
+    return parser.parse_args(argv)
+
+
+def _accounts(options: argparse.Namespace) -> list[Account]:
+    accounts = []
+    if options.accounts_file is not None:
+        accounts = msgspec.json.decode(options.accounts_file.read_bytes(), type=list[Account])
+    for text in options.account:
+        name, _, rest = text.partition(":")
+        secret, _, sessions = rest.partition(":")
+        accounts.append(Account(name, secret, int(sessions or 1)))
+    if not accounts:
+        raise ValueError("no account: give --account or --accounts-file")
+    return accounts
+
+
+async def _follow(gateway: Gateway, steps: Sequence[Step]) -> None:
+    started = gateway.clock()
+    for step in steps:
+        await asyncio.sleep(max(0.0, started + step.at_s - gateway.clock()))
+        gateway.behaviour.change(changed(gateway.behaviour.faults, step.faults))
+
+
+async def _serve(options: argparse.Namespace, gateway: Gateway, steps: Sequence[Step]) -> None:
+    port = await gateway.listen(options.host, options.port)
+    print(f"carrier simulator: {options.protocol} on {options.host}:{port}, http {options.http_port}", flush=True)
+    config = uvicorn.Config(
+        build_app(gateway), host=options.host, port=options.http_port, log_level="warning", access_log=False
+    )
+    async with asyncio.TaskGroup() as tasks:
+        work = [tasks.create_task(gateway.run()), tasks.create_task(_follow(gateway, steps))]
+        # The HTTP server owns the signals: when it returns, the simulator is asked to stop.
+        await uvicorn.Server(config).serve()
+        await gateway.close()
+        for task in work:
+            task.cancel()
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run until stopped; returns 2 for arguments that make no sense."""
+    options = _arguments(argv)
+    try:
+        accounts = _accounts(options)
+        faults = changed(Faults(), msgspec.json.decode(options.faults, type=dict))
+        steps = parse_script(options.script.read_bytes()) if options.script else []
+    except (ValueError, OSError, FaultsError) as error:
+        print(f"sim.carrier: {error}", file=sys.stderr)
+        return 2
+    gateway = Gateway(dialect_named(options.protocol), accounts, faults)
+    uvloop.run(_serve(options, gateway, steps))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
