@@ -32,7 +32,18 @@ if TYPE_CHECKING:
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})\Z")
 
 SECRET_KEYS = frozenset(
-    {"password", "secret", "token", "api_key", "authorization", "cookie", "shared_secret", "dsn", "database_url", "pepper"}
+    {
+        "password",
+        "secret",
+        "token",
+        "api_key",
+        "authorization",
+        "cookie",
+        "shared_secret",
+        "dsn",
+        "database_url",
+        "pepper",
+    }
 )
 CONTENT_KEYS = frozenset({"text", "content", "body", "message_text", "variables", "pieces", "value", "payload"})
 NUMBER_KEYS = frozenset({"number", "recipient", "recipients", "sender", "msisdn", "phone", "to", "from_number"})
@@ -158,7 +169,13 @@ def span(
     context = _context_of(traceparent)
     linked = [Link(c) for c in map(parse_traceparent, links) if c is not None]
     with tracer().start_as_current_span(
-        name, context, kind=kind, attributes=attributes, links=linked, record_exception=False, set_status_on_exception=False
+        name,
+        context,
+        kind=kind,
+        attributes=attributes,
+        links=linked,
+        record_exception=False,
+        set_status_on_exception=False,
     ) as current:
         try:
             yield current
