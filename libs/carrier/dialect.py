@@ -1,0 +1,261 @@
+"""What a wire protocol must give the session engine: tables first, few functions, no state.
+
+The engine knows kinds of PDUs, never commands; a dialect knows commands, never windows or timers. In all five protocols an
+answer's command id is the request's with bit 31 set and repeats the request's sequence: the engine relies on that and nothing else.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, ClassVar
+
+from carrier.codec import Codec
+from carrier.errors import CarrierError
+from carrier.layout import Fields
+from carrier.model import BindMode, Mo, Outcome, Refusal, Report, Role, Submit
+
+ANSWER = 0x80000000
+"""Bit 31 of a command id."""
+
+
+class Kind(Enum):
+    """What the engine does with a PDU."""
+
+    BIND = auto()
+    BIND_ANSWER = auto()
+    INVITATION = auto()
+    SUBMIT = auto()
+    SUBMIT_ANSWER = auto()
+    DELIVER = auto()
+    DELIVER_ANSWER = auto()
+    KEEPALIVE = auto()
+    KEEPALIVE_ANSWER = auto()
+    UNBIND = auto()
+    UNBIND_ANSWER = auto()
+    NACK = auto()
+    REQUEST = auto()
+    REQUEST_ANSWER = auto()
+    NOTICE = auto()
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Windows (requests) and times (seconds) of one session; every dialect publishes its defaults.
+
+    ``attempts`` is how often a request is written before its answer is given up: above 1, a silent carrier sees it again under the
+    same sequence. ``keepalive_idle`` 0 means never, ``idle_close`` 0 means never.
+    """
+
+    window: int = 10
+    peer_window: int = 1000
+    response: float = 30.0
+    attempts: int = 1
+    keepalive_idle: float = 30.0
+    keepalive_tries: int = 3
+    idle_close: float = 0.0
+    bind: float = 10.0
+    drain: float = 5.0
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Who we are on a link. ``proof`` of the mode lies in the dialect; the secret never leaves in a log or a repr."""
+
+    account: str
+    secret: str
+    mode: BindMode = BindMode.TRANSCEIVER
+
+    def __repr__(self) -> str:
+        return f"Credentials(account={self.account!r}, mode={self.mode.value!r})"
+
+
+@dataclass(frozen=True, repr=False)
+class BindRequest:
+    """A client's bind as the server reads it. ``proof`` is the password or digest, ``stamp`` the time it was made for."""
+
+    account: str
+    mode: BindMode
+    version: int
+    proof: bytes
+    stamp: int
+    command: int
+    sequence: int
+
+
+@dataclass(frozen=True)
+class BindAnswer:
+    """A server's answer. ``proof`` is what it proves itself with, empty where the protocol has none."""
+
+    status: int
+    version: int
+    proof: bytes = b""
+
+
+@dataclass(frozen=True)
+class Rights:
+    """Which of SUBMIT and DELIVER one side may send, and take, on a bound session."""
+
+    send: frozenset[Kind]
+    take: frozenset[Kind]
+
+
+class Dialect(ABC):
+    """One wire protocol with one link's settings. Instances are immutable and shared between sessions.
+
+    Every ``read_*`` takes one whole frame and raises ``CarrierError`` when it is malformed; every writer raises ``CarrierError``
+    when a value cannot be written.
+    """
+
+    name: ClassVar[str]
+    settings_type: ClassVar[type[Any]]
+    """A dataclass of what may differ between two links; ``carrier.dialects.dialect`` fills it from a link's settings."""
+    codec: Codec
+    limits: ClassVar[Limits]
+    header_size: ClassVar[int]
+    largest_frame: ClassVar[int]
+    """Octets. Bounds the receive buffer: what a conforming peer may send at most, with the margin the reference advises."""
+    first_sequence: ClassVar[int] = 1
+    last_sequence: ClassVar[int] = 0xFFFFFFFF
+    codings: ClassVar[Mapping[str, int]]
+    """Data coding of the alphabets ``gsm7 ascii latin1 octets ucs2 gb18030``; one that is missing cannot be sent."""
+    remembers_answers: ClassVar[bool]
+    """The peer sends a request again under its old sequence: the engine keeps answers and repeats them."""
+    closes_on_malformed: ClassVar[bool] = False
+    """A body that cannot be read ends the session (SGIP) instead of being answered with an error."""
+    malformed: ClassVar[int]
+    wrong_state: ClassVar[int]
+    already_bound: ClassVar[int]
+    duplicate: ClassVar[int]
+    unknown_command: ClassVar[int]
+    bad_length: ClassVar[int]
+    submit_statuses: ClassVar[Mapping[Outcome, int]]
+    """The status a server answers a submit with, per outcome."""
+    deliver_statuses: ClassVar[Mapping[Outcome, int]]
+    refusals: ClassVar[Mapping[Refusal, int]]
+    """The status a server refuses a bind with."""
+
+    def __init__(self, settings: Any = None) -> None:
+        """``settings`` is an instance of ``settings_type``; None for its defaults."""
+
+    # Exact path -----------------------------------------------------------------------------------------------------
+
+    def decode(self, frame: bytes) -> Fields:
+        """All fields of one PDU under the standard's own names."""
+        return self.codec.decode(frame)
+
+    def encode(self, fields: Mapping[str, object]) -> bytes:
+        """The PDU for those fields, strictly."""
+        return self.codec.encode(fields)
+
+    @abstractmethod
+    def with_sequence(self, fields: Mapping[str, object], sequence: int) -> Mapping[str, object]:
+        """``fields`` with the sequence under the standard's name(s)."""
+
+    @abstractmethod
+    def status_of(self, fields: Mapping[str, object]) -> int:
+        """The status in a decoded answer; 0 where that answer has none."""
+
+    # Frames ---------------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def kinds(self, role: Role) -> Mapping[int, Kind]:
+        """Command id to kind, as ``role`` receives it."""
+
+    @abstractmethod
+    def read_header(self, data: bytes, offset: int) -> tuple[int, int, int]:
+        """Length, command, sequence of the frame starting at ``offset``; ``header_size`` octets are there."""
+
+    def sequence_base(self, account: str, wall: float) -> int:
+        """Added to the counter: 0, unless the protocol stamps its sequences with a node and a time."""
+        return 0
+
+    # Login ----------------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def rights(self, role: Role, mode: BindMode) -> Rights: ...
+
+    @abstractmethod
+    def bind(self, credentials: Credentials, sequence: int, wall: float) -> bytes: ...
+
+    @abstractmethod
+    def read_bind(self, frame: bytes) -> BindRequest: ...
+
+    @abstractmethod
+    def check_bind(self, request: BindRequest, secret: str, wall: float) -> Refusal | None:
+        """Whether the proof fits ``secret``, compared in constant time, and its time is tolerable."""
+
+    @abstractmethod
+    def bind_answer(self, request: BindRequest, status: int, secret: str) -> bytes: ...
+
+    @abstractmethod
+    def read_bind_answer(self, frame: bytes) -> BindAnswer: ...
+
+    def trusts(self, answer: BindAnswer, bind_frame: bytes, secret: str) -> bool | None:
+        """Whether the server proved itself; None where the protocol has no such proof."""
+        return None
+
+    @abstractmethod
+    def refusal(self, status: int) -> Refusal: ...
+
+    def negotiated(self, version: int) -> Dialect:
+        """The dialect to go on with once the peer's version is known."""
+        return self
+
+    def read_invitation(self, frame: bytes) -> tuple[str, str]:
+        raise CarrierError("this protocol has no invitation to bind")
+
+    # Traffic --------------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def submit(self, submit: Submit, sequence: int) -> bytes: ...
+
+    @abstractmethod
+    def read_submit(self, frame: bytes) -> Submit: ...
+
+    @abstractmethod
+    def deliver(self, item: Report | Mo, sequence: int) -> bytes: ...
+
+    @abstractmethod
+    def read_deliver(self, frame: bytes) -> Report | Mo: ...
+
+    @abstractmethod
+    def answer(self, request: bytes, status: int, message_id: str) -> bytes:
+        """The answer to a SUBMIT or DELIVER frame."""
+
+    @abstractmethod
+    def read_answer(self, frame: bytes) -> tuple[int, str]:
+        """Status and message id of the answer to a SUBMIT or DELIVER; the id is empty when there is none."""
+
+    @abstractmethod
+    def outcome(self, status: int) -> Outcome: ...
+
+    def status_name(self, status: int) -> str:
+        """The standard's own words for a status, for people."""
+        return str(status)
+
+    # Control --------------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def keepalive(self, sequence: int) -> bytes: ...
+
+    @abstractmethod
+    def unbind(self, sequence: int) -> bytes: ...
+
+    @abstractmethod
+    def plain_answer(self, command: int, sequence: int) -> bytes:
+        """The positive answer to a keep-alive or unbind."""
+
+    @abstractmethod
+    def refuse(self, command: int, sequence: int, status: int) -> bytes:
+        """An answer that only carries a status, for a request that could not be taken; empty when none can be written."""
+
+    def nack(self, sequence: int, status: int) -> bytes:
+        """Answer to what is no known request; empty where the protocol has none."""
+        return b""
+
+    def read_nack(self, frame: bytes) -> int:
+        """Status of a nack; only called where ``kinds`` has one."""
+        raise CarrierError("this protocol has no nack")

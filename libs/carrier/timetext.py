@@ -1,0 +1,40 @@
+"""Times as the wire writes them, computed from epoch seconds without a clock and without the machine's time zone.
+
+China has one zone and no daylight saving: every carrier time is UTC+8 (32 quarter hours).
+"""
+
+from __future__ import annotations
+
+import time
+from calendar import timegm
+
+_BEIJING = 8 * 3600
+
+
+def absolute(epoch: float) -> str:
+    """``YYMMDDhhmmsstnnp`` in UTC+8 (SMPP 3.4 clause 7.1.1; CMPP, SMGP and SGIP take the same 16 characters)."""
+    return time.strftime("%y%m%d%H%M%S0", time.gmtime(epoch + _BEIJING)) + "32+"
+
+
+def compact(epoch: float) -> str:
+    """``YYMMDDhhmm`` in UTC+8, the notation of delivery reports."""
+    return time.strftime("%y%m%d%H%M", time.gmtime(epoch + _BEIJING))
+
+
+def login_stamp(epoch: float) -> int:
+    """``MMDDhhmmss`` in UTC+8 as the integer that logins and sequence numbers carry."""
+    return int(time.strftime("%m%d%H%M%S", time.gmtime(epoch + _BEIJING)))
+
+
+def stamp_distance(stamp: int, epoch: float) -> float | None:
+    """Seconds between a received ``MMDDhhmmss`` and ``epoch``, taking the nearest year; None when it is no such time."""
+    text = f"{stamp:010d}"
+    year = time.gmtime(epoch + _BEIJING).tm_year
+    distances: list[float] = []
+    for candidate in (year - 1, year, year + 1):
+        try:
+            parsed = time.strptime(f"{candidate}{text}", "%Y%m%d%H%M%S")
+        except ValueError:
+            continue
+        distances.append(abs(timegm(parsed) - _BEIJING - epoch))
+    return min(distances, default=None)
