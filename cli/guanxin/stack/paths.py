@@ -20,3 +20,9 @@ def local_dir() -> Path:
 def engines_dir() -> Path:
     """Return where engines are unpacked: kept by ``reset``, since they are downloads and not data."""
     return Path(os.environ.get("GUANXIN_ENGINES_DIR", local_dir() / "engines")).resolve()
+
+
+def import_roots() -> list[Path]:
+    """Return the directories whose packages are imported by their top-level names."""
+    services = ("ingest", "spamfilter", "review", "dispatch", "billing-sync")
+    return [REPOSITORY / "libs", REPOSITORY / "cli", *(REPOSITORY / "services" / name for name in services)]

@@ -1,0 +1,66 @@
+"""Entry of the command line: a table of commands, each a module with a typer ``app`` that is imported only when it
+is used.
+
+So `guanxin decode` does not pay for what `guanxin stack` needs. To add a command: its file in `guanxin.commands` and
+a row here.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from dataclasses import dataclass
+
+from guanxin.i18n import t
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One command: the module that has its ``app`` (a `typer.Typer`), and its line in the overview."""
+
+    module: str
+    help: str
+
+
+COMMANDS: dict[str, Entry] = {
+    "stack": Entry(
+        "guanxin.commands.stack",
+        t("本机整套平台：启动、停止、状态、日志、伸缩", "the local stack: up, down, status, logs, reset, scale"),
+    ),
+}
+
+EXIT_MISUSE = 2
+
+
+def overview() -> str:
+    """Return the help of the whole command line."""
+    width = max(len(name) for name in COMMANDS)
+    rows = "\n".join(f"  {name:<{width}}  {entry.help}" for name, entry in COMMANDS.items())
+    usage = t("用法：guanxin 命令 [参数]…", "Usage: guanxin COMMAND [ARGUMENT]…")
+    about = t("关心：客户关怀短信平台的命令行。", "Guanxin: the command line of the customer-care message platform.")
+    hint = t("每个命令都有 --help 和示例，例：", "Every command has --help with an example; for instance:")
+    return f"{usage}\n\n{about}\n\n{rows}\n\n{hint} guanxin stack up --detach\n"
+
+
+def run(arguments: list[str]) -> None:
+    """Run one command; ends the process with its exit code."""
+    if not arguments or arguments[0] in {"--help", "-h", "help"}:
+        sys.stdout.write(overview())
+        raise SystemExit(0)
+    name, *rest = arguments
+    entry = COMMANDS.get(name)
+    if entry is None:
+        unknown = t(f"没有命令 {name}。", f"There is no command {name}.")
+        sys.stderr.write(f"{unknown}\n\n{overview()}")
+        raise SystemExit(EXIT_MISUSE)
+    app = importlib.import_module(entry.module).app
+    app(args=rest, prog_name=f"guanxin {name}")
+
+
+def main() -> None:
+    """Run the command line."""
+    run(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    main()

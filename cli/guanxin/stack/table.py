@@ -1,0 +1,266 @@
+"""The components of the local stack: one place that says what is started, with which command, settings and ports.
+
+Rows of services differ only in `_SERVICES`: module and usual port. All settings of a service go by its environment
+(`servicekit.settings`), everything secret by the secrets file.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from guanxin.stack import credentials, paths, ports, probe
+from guanxin.stack.component import Launch, Plan
+from guanxin.stack.config import SERVICES, StackConfig
+from guanxin.stack.engines import kafka, postgres
+
+USUAL_KAFKA, USUAL_CONTROLLER, USUAL_POSTGRES = 9092, 9093, 5432
+USUAL_SMPP, USUAL_SIMULATOR_HTTP = 2775, 8070
+USUAL_EXTRA = 8100  # further workers of a service
+
+_DIALECTS = {"smpp": "smpp34"}
+LINK_ACCOUNT, LINK_RATE, LINK_SESSIONS, LINK_WINDOW = "guanxin", 100, 2, 32  # of the demo's link to a simulator
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What is particular to a service: its module, usual port, and whether people or programs call it."""
+
+    module: str
+    port: int
+    extra_ports: dict[str, int] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+_SERVICES: dict[str, Service] = {
+    "ingest": Service("ingest", 8080),
+    "spamfilter": Service("spamfilter", 8081),
+    "review": Service("review", 8082),
+    "dispatch": Service("dispatch", 8083),
+    "billing-sync": Service("billing_sync", 8084, extra_ports={"sftp": 2222}),
+}
+assert tuple(_SERVICES) == SERVICES
+
+
+@dataclass(slots=True)
+class Layout:
+    """Directory, configuration, secrets and ports of one stack, and the plans of its components."""
+
+    local: Path
+    config: StackConfig
+    secrets: credentials.Secrets
+    remembered: dict[str, dict[str, int]]
+    jars: Path | None = None
+    _taken: set[int] = field(default_factory=set)
+    _chosen: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def ports(self, component: str, usual: dict[str, int]) -> dict[str, int]:
+        """Return the component's ports, chosen at the first call: last run's, the usual ones, or free ones."""
+        if component not in self._chosen:
+            last = self.remembered.get(component, {})
+            self._chosen[component] = {
+                name: ports.choose([last[name], port] if name in last else [port], self._taken)
+                for name, port in usual.items()
+            }
+        return self._chosen[component]
+
+    def unusual(self) -> list[str]:
+        """Return, for the user, which ports are not the usual ones because somebody else has those."""
+        usual = {
+            "kafka": {"kafka": USUAL_KAFKA},
+            "postgres": {"postgres": USUAL_POSTGRES},
+            **{f"{name}-1": {"http": row.port} for name, row in _SERVICES.items()},
+        }
+        return [
+            f"{component}: {chosen[name]} (≠ {port})"
+            for component, wanted in usual.items()
+            for name, port in wanted.items()
+            if (chosen := self._chosen.get(component)) is not None and chosen.get(name, port) != port
+        ]
+
+    def chosen_ports(self) -> dict[str, dict[str, int]]:
+        """Return all ports chosen so far, by component and name."""
+        return {name: dict(chosen) for name, chosen in self._chosen.items()}
+
+    def describe(self) -> dict[str, Any]:
+        """Return where the stack is to be reached and with which secrets: the head of `status --json`."""
+        return {
+            "api": {"url": self.address("ingest"), "key": self.secrets.api_key},
+            "console": {"url": self.address("review"), "logins": [asdict(login) for login in self.secrets.logins]},
+            "kafka": {"bootstrap_servers": self.bootstrap_servers},
+            "database": {"url": self.database_url},
+        }
+
+    # -- addresses -------------------------------------------------------------------------------------------------
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """Return the broker's address, the foreign one where configured."""
+        return (
+            self.config.kafka.bootstrap_servers or f"127.0.0.1:{self.ports('kafka', {'kafka': USUAL_KAFKA})['kafka']}"
+        )
+
+    @property
+    def database_url(self) -> str:
+        """Return the address of the database with its owner's rights, the foreign one where configured."""
+        return self.config.database.url or self.cluster().url()
+
+    def role_url(self, service: str) -> str:
+        """Return the address by which ``service`` reaches the database: as its own role, which sees its own schema
+        only.
+        """
+        schema = credentials.schema_of(service)
+        parts = urlsplit(self.database_url)
+        place = f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
+        password = quote(self.secrets.role_passwords[schema], safe="")
+        return urlunsplit(parts._replace(netloc=f"guanxin_{schema}:{password}@{place}"))
+
+    def address(self, service: str) -> str:
+        """Return the HTTP address of the first worker of ``service``."""
+        return f"http://127.0.0.1:{self.service_ports(service, 1)['http']}"
+
+    def service_ports(self, service: str, number: int) -> dict[str, int]:
+        """Return the ports of worker ``number`` (from 1) of ``service``."""
+        row = _SERVICES[service]
+        usual = {"http": row.port, **row.extra_ports}
+        if number > 1:
+            usual = dict.fromkeys(usual, USUAL_EXTRA)
+        return self.ports(f"{service}-{number}", usual)
+
+    # -- engines ---------------------------------------------------------------------------------------------------
+
+    def cluster(self) -> postgres.PostgresNode:
+        """Return the embedded database."""
+        port = self.ports("postgres", {"postgres": USUAL_POSTGRES})["postgres"]
+        return postgres.PostgresNode(self.local / "data" / "postgres", port, self.secrets.database_password)
+
+    def broker(self) -> kafka.KafkaNode:
+        """Return the embedded broker; the jars must have been obtained."""
+        assert self.jars is not None
+        chosen = self.ports("kafka", {"kafka": USUAL_KAFKA, "controller": USUAL_CONTROLLER})
+        return kafka.KafkaNode(self.jars, self.local / "data" / "kafka", chosen["kafka"], chosen["controller"])
+
+    def database_plan(self) -> Plan:
+        """Return the database's row; it is prepared (and a dead predecessor reaped) before every start."""
+        node = self.cluster()
+
+        def launch() -> Launch:
+            node.prepare()
+            return Launch(node.command(), node.environment())
+
+        chosen = self.ports("postgres", {})
+        return Plan(
+            "postgres", "database", "postgres", chosen, probe.of_database(node.port), launch,
+            stop_signal=signal.SIGINT, stop_patience_s=30.0, death_signal=signal.SIGINT,
+        )  # fmt: skip
+
+    def broker_plan(self) -> Plan:
+        """Return the broker's row."""
+        node = self.broker()
+
+        def launch() -> Launch:
+            node.prepare()
+            return Launch(node.command(), node.environment())
+
+        chosen = self.ports("kafka", {})
+        return Plan("kafka", "broker", "kafka", chosen, probe.of_broker(node.port), launch, stop_patience_s=20.0)
+
+    # -- simulators and services -----------------------------------------------------------------------------------
+
+    def simulator_plan(self, kind: str) -> Plan:
+        """Return the row of a carrier simulator."""
+        name = f"sim-{kind}"
+        chosen = self.ports(name, {kind: USUAL_SMPP, "http": USUAL_SIMULATOR_HTTP})
+        accounts = self.local / f"{name}-accounts.json"  # a file, because arguments are visible to everyone
+        credentials.write_private(
+            accounts,
+            [{"account": LINK_ACCOUNT, "secret": self.secrets.carrier_password, "sessions": LINK_SESSIONS}],
+        )
+        command = [
+            sys.executable, "-m", "sim.carrier", "--protocol", _DIALECTS[kind], "--port", str(chosen[kind]),
+            "--http-port", str(chosen["http"]), "--accounts-file", str(accounts),
+        ]  # fmt: skip
+        return Plan(
+            name, "simulator", name, chosen, probe.of_service(chosen["http"]), self._launcher(command, {}),
+            stop_patience_s=5.0,
+        )  # fmt: skip
+
+    def service_plan(self, service: str, number: int) -> Plan:
+        """Return the row of worker ``number`` (from 1) of ``service``."""
+        row = _SERVICES[service]
+        name = f"{service}-{number}"
+        chosen = self.service_ports(service, number)
+        settings = {**self.service_environment(service, name), "GUANXIN_HTTP_PORT": str(chosen["http"])}
+        for extra in row.extra_ports:
+            settings[f"GUANXIN_{extra.upper()}_PORT"] = str(chosen[extra])
+        launcher = self._launcher([sys.executable, "-m", row.module], {**row.environment, **settings})
+        # Its own grace is ten seconds a phase: intake, drain, close.
+        return Plan(
+            name, "service", service, chosen, probe.of_service(chosen["http"]), launcher, stop_patience_s=30.0
+        )  # fmt: skip
+
+    def service_environment(self, service: str, instance: str) -> dict[str, str]:
+        """Return the settings of a process of ``service``."""
+        return {**self._common_environment(service, instance), "GUANXIN_DATABASE_URL": self.role_url(service)}
+
+    def _common_environment(self, service: str, instance: str) -> dict[str, str]:
+        state = self.local / "state" / instance
+        state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return {
+            "GUANXIN_SERVICE": service,
+            "GUANXIN_INSTANCE": instance,
+            "GUANXIN_KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers,
+            "GUANXIN_STATE_DIR": str(state),
+            "GUANXIN_SECRETS_FILE": str(self.local / "secrets.json"),
+            "GUANXIN_LINKS_FILE": str(self.local / "links.json"),
+            "GUANXIN_ASSETS_DIR": str(self.local / "assets"),
+            "GUANXIN_LOCAL_DIR": str(self.local),
+            **{f"GUANXIN_{other.upper().replace('-', '_')}_URL": self.address(other) for other in _SERVICES},
+            **self.config.stack.environment,
+        }
+
+    def write_links(self) -> None:
+        """Write the links dispatch is to keep: the configured ones, else one to each simulator."""
+        links = [link.model_dump() for link in self.config.links] or [
+            {
+                "name": f"sim-{kind}",
+                "protocol": _DIALECTS[kind],
+                "host": "127.0.0.1",
+                "port": self.ports(f"sim-{kind}", {kind: USUAL_SMPP, "http": USUAL_SIMULATOR_HTTP})[kind],
+                "system_id": LINK_ACCOUNT,
+                "password": self.secrets.carrier_password,
+                "rate": LINK_RATE,
+                "sessions": LINK_SESSIONS,
+                "window": LINK_WINDOW,
+            }
+            for kind in self.config.stack.simulators
+        ]
+        credentials.write_private(self.local / "links.json", links)
+
+    def one_off(self, name: str, module: str, *arguments: str) -> Launch:
+        """Return a command that runs once and ends (topics, migrations, seed), with the rights of the database's
+        owner.
+        """
+        settings = {**self._common_environment(name, name), "GUANXIN_DATABASE_URL": self.database_url}
+        return self._launcher([sys.executable, "-m", module, *arguments], settings)()
+
+    def _launcher(self, command: list[str], settings: dict[str, str]) -> Callable[[], Launch]:
+        def launch() -> Launch:
+            return Launch(command, {**_inherited(), **settings})
+
+        return launch
+
+
+def _inherited() -> dict[str, str]:
+    # A service must not be steered by what happens to be in the operator's shell; the import path is part of the
+    # program.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GUANXIN_")}
+    kept["PYTHONPATH"] = os.pathsep.join(str(root) for root in paths.import_roots())
+    kept["PYTHONUNBUFFERED"] = "1"
+    return kept
