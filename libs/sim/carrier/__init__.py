@@ -1,1 +1,1 @@
-"""A carrier's short message gateway: accepts sessions, answers submits, sends receipts and replies, and misbehaves on demand."""
+"""A carrier's short message gateway: takes submits, sends receipts and replies, misbehaves on demand."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +15,8 @@ from pathlib import Path
 import msgspec
 import uvicorn
 import uvloop
-from carrier.dialects import DIALECTS, dialect_named
 
+from carrier.dialects import NAMES, dialect
 from sim.carrier.faults import Faults, FaultsError, changed
 from sim.carrier.gateway import Account, Gateway
 from sim.carrier.http import build_app
@@ -24,7 +25,7 @@ from sim.carrier.script import Step, parse_script
 
 def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m sim.carrier", description=__doc__)
-    parser.add_argument("--protocol", default="smpp34", choices=sorted(DIALECTS))
+    parser.add_argument("--protocol", default="smpp34", choices=sorted(NAMES))
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True, help="carrier port; 0 takes a free one and prints it")
     parser.add_argument("--http-port", type=int, required=True)
@@ -43,8 +44,20 @@ def _accounts(options: argparse.Namespace) -> list[Account]:
         name, _, rest = text.partition(":")
         secret, _, sessions = rest.partition(":")
         accounts.append(Account(name, secret, int(sessions or 1)))
+    if "GUANXIN_SIM_SYSTEM_ID" in os.environ:
+        # A secret on a command line can be read by everybody on the machine.
+        environment = os.environ
+        accounts.append(
+            Account(
+                environment["GUANXIN_SIM_SYSTEM_ID"],
+                environment["GUANXIN_SIM_PASSWORD"],
+                int(environment.get("GUANXIN_SIM_SESSIONS", "1")),
+            )
+        )
     if not accounts:
-        raise ValueError("no account: give --account or --accounts-file")
+        raise ValueError(
+            "no account: give --account, --accounts-file or GUANXIN_SIM_SYSTEM_ID and GUANXIN_SIM_PASSWORD"
+        )
     return accounts
 
 
@@ -80,7 +93,7 @@ def main(argv: Sequence[str]) -> int:
     except (ValueError, OSError, FaultsError) as error:
         print(f"sim.carrier: {error}", file=sys.stderr)
         return 2
-    gateway = Gateway(dialect_named(options.protocol), accounts, faults)
+    gateway = Gateway(dialect(options.protocol), accounts, faults)
     uvloop.run(_serve(options, gateway, steps))
     return 0
 

@@ -6,8 +6,8 @@ import random
 from enum import StrEnum
 
 import msgspec
-from carrier.model import ReportState
 
+from carrier.model import ReportState
 from sim.carrier.faults import Faults
 
 _STATS = {
@@ -42,16 +42,16 @@ class Behaviour:
 
     def __init__(self, faults: Faults) -> None:
         self.faults = faults
-        self._random = random.Random(faults.seed)  # noqa: S311 - repeatable misbehaviour, not secrecy
+        self._random = random.Random(faults.seed)
 
     def change(self, faults: Faults) -> None:
         """Take on new faults; the generator starts again when the seed changed."""
         if faults.seed != self.faults.seed:
-            self._random = random.Random(faults.seed)  # noqa: S311
+            self._random = random.Random(faults.seed)
         self.faults = faults
 
     def fate(self, in_last_second: int, unanswered: int) -> Fate:
-        """Decide a submit, given the account's submits accepted in the last second and the session's unanswered ones."""
+        """Decide a submit, given the account's accepts of the last second and the session's unanswered ones."""
         faults = self.faults
         if faults.silence or faults.half_open:
             return Fate.IGNORE

@@ -22,7 +22,7 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Every knob with its well-behaved default.  Ratios are shares of the submits or receipts concerned."""
 
     rate_limit: Annotated[float, msgspec.Meta(ge=0, le=1_000_000)] = 0
-    """Submits a second and account that are accepted, over all its sessions; more is answered `throttled`.  0: no limit."""
+    """Submits accepted a second, over all sessions of an account; more is answered `throttled`.  0: no limit."""
     window: Annotated[int, msgspec.Meta(ge=0, le=100_000)] = 0
     """Unanswered submits a session may have; more is answered `throttled` and counted.  0: no limit."""
     latency_ms: Milliseconds = 0

@@ -12,18 +12,18 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 import msgspec
-import smstext
 import structlog
-from carrier import events
-from carrier.dialect import Dialect, Limits
-from carrier.model import BindMode, Mo, Outcome, Refusal, Report, Role, Submit
-from carrier.session import Session, SessionConfig
-from smstext import Coding
 
+import smstext
+from carrier import events
+from carrier.dialect import Dialect
+from carrier.model import Mo, Outcome, Refusal, Report, Submit
 from sim.carrier.behaviour import Behaviour, Fate, ReceiptPlan
+from sim.carrier.connection import Connection
 from sim.carrier.faults import Faults
 from sim.carrier.schedule import Schedule
-from sim.carrier.stats import AccountStats, Sample, Stats
+from sim.carrier.stats import Received, Stats
+from smstext import Coding
 
 log = structlog.get_logger()
 
@@ -53,7 +53,7 @@ class _Late(msgspec.Struct, gc=False):
 
     connection: Connection
     handle: int
-    status: int
+    status: int | Outcome
     message_id: str
 
 
@@ -107,7 +107,7 @@ class Gateway:
     def new_message_id(self) -> str:
         """Return the next carrier id, in the dialect's notation."""
         self._serial += 1
-        return self.dialect.new_message_id(self._serial, self.wall())
+        return f"{self._serial:08x}"
 
     # Sessions ---------------------------------------------------------------------------------------------------------
 
@@ -150,7 +150,8 @@ class Gateway:
         stats, behaviour, faults = connection.stats, self.behaviour, self.behaviour.faults
         counts, submit = stats.counts, received.submit
         counts["submits"] += 1
-        fate = behaviour.fate(connection.accepted_rate(now), connection.session.unanswered)
+        in_last_second = stats.accept_rate.within_last_second(now) if faults.rate_limit else 0
+        fate = behaviour.fate(in_last_second, connection.waiting)
         stats.submit_rate.add(now)
         if fate is Fate.IGNORE:
             counts["unanswered"] += 1
@@ -159,7 +160,8 @@ class Gateway:
             self._reject(connection, received.handle, fate, now)
             return
         counts["accepted"] += 1
-        connection.accepted(now)
+        if faults.rate_limit:
+            stats.accept_rate.add(now)
         message_id = self.new_message_id()
         self._count_content(connection.account, submit)
         plan = behaviour.receipt(submit.destination) if submit.wants_report else None
@@ -169,11 +171,11 @@ class Gateway:
             self._send_due(now)
         if behaviour.response_lost():
             counts["unanswered"] += 1
-            connection.session.forget(received.handle)
+            connection.lost += 1
         elif faults.latency_ms:
             self.late.put(now + faults.latency_ms / 1000, _Late(connection, received.handle, 0, message_id))
         else:
-            connection.session.answer(received.handle, now, 0, message_id)
+            connection.answers.append((received.handle, 0, message_id))
         if plan is not None and not early:
             self._plan_receipts(connection, submit, message_id, plan, now + faults.latency_ms / 1000 + plan.delay_s)
 
@@ -182,14 +184,13 @@ class Gateway:
         counts["rejected"] += 1
         if fate is Fate.THROTTLE:
             counts["throttled"] += 1
-            if faults.window and connection.session.unanswered > faults.window:
+            if faults.window and connection.waiting > faults.window:
                 counts["over_window"] += 1
         outcome = Outcome.THROTTLED if fate is Fate.THROTTLE else Outcome.PERMANENT
-        status = self.dialect.submit_statuses[outcome]
         if faults.latency_ms:
-            self.late.put(now + faults.latency_ms / 1000, _Late(connection, handle, status, ""))
+            self.late.put(now + faults.latency_ms / 1000, _Late(connection, handle, outcome, ""))
         else:
-            connection.session.answer(handle, now, status, "")
+            connection.answers.append((handle, outcome, ""))
 
     def _count_content(self, account: str, submit: Submit) -> None:
         content = submit.content
@@ -212,9 +213,8 @@ class Gateway:
                 joined = self.stats.segment(submit.source, submit.destination, body, submit.data_coding, part)
                 segments = concat.total
         if joined is not None:
-            samples = self.stats.samples
-            # A text is decoded when somebody looks, not here: the sample keeps what the wire had.
-            samples.append(_Raw(submit, joined, segments, account))
+            sample = Received(submit.source, submit.destination, joined, submit.data_coding, segments, account)
+            self.stats.samples.append(sample)
 
     # Receipts and replies ---------------------------------------------------------------------------------------------
 
@@ -224,7 +224,7 @@ class Gateway:
         stamp = time.strftime("%y%m%d%H%M", time.gmtime(self.wall() + 8 * 3600))
         ids = [self.behaviour.written_id(message_id)] * plan.copies
         if plan.wrong_first:
-            ids.insert(0, self.dialect.new_message_id(self._serial + 900_000_000, self.wall()))
+            ids.insert(0, f"{self._serial + 0x70000000:08x}")
         counts = connection.stats.counts
         for written in ids:
             counts["receipts_waiting"] += 1
@@ -270,7 +270,7 @@ class Gateway:
         touched = set()
         for late in self.late.due(now, _DUE_AT_MOST):
             if late.connection.alive and not self.behaviour.faults.silence:
-                late.connection.session.answer(late.handle, now, late.status, late.message_id)
+                late.connection.answers.append((late.handle, late.status, late.message_id))
                 touched.add(late.connection)
         for connection in touched:
             connection.flush()
@@ -297,7 +297,7 @@ class Gateway:
                 return
             connection = sessions[(self._turn + offset) % len(sessions)]
             room = connection.session.window_free
-            # Spread over the sessions of the account, as carriers do: a receipt need not come back where its submit went.
+            # Spread over the account's sessions, as carriers do: a receipt need not come back where its submit went.
             share = (
                 -(-len(queue) // (len(sessions) - offset)) if self.behaviour.faults.receipt_elsewhere else len(queue)
             )
@@ -339,165 +339,18 @@ class Gateway:
                 connection.stats = self.stats.account(connection.account)
 
 
-class _Raw(msgspec.Struct, frozen=True, gc=False):
-    submit: Submit
-    content: bytes
+class Sample(msgspec.Struct, frozen=True):
+    """One message as the phone shows it."""
+
+    sender: str
+    recipient: str
+    text: str
     segments: int
     account: str
 
 
-def _shown(raw: _Raw, dialect: Dialect) -> Sample:
+def _shown(received: Received, dialect: Dialect) -> Sample:
     names = {number: name for name, number in reversed(list(dialect.codings.items()))}
-    coding = Coding(names.get(raw.submit.data_coding, "octets"))
-    text = raw.content.hex() if coding is Coding.OCTETS else smstext.decode(raw.content, coding, lenient=True)
-    return Sample(raw.submit.source, raw.submit.destination, text, raw.segments, raw.account)
-
-
-class Connection(asyncio.Protocol):
-    """One client's connection: octets in and out, the engine in between."""
-
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
-        self._transport: asyncio.Transport | None = None
-        self._token = 0
-        self._written: dict[int, Report | Mo] = {}
-        self._accepted: deque[float] = deque()
-        self._takes_delivers = False
-        self.account = ""
-        self.stats = AccountStats()
-        self.alive = True
-        now = gateway.clock()
-        limits = gateway.dialect.limits
-        # A carrier does not cut a client off for a large window: that is what the `window` fault is for.
-        generous = Limits(
-            window=200, peer_window=100_000, response=30.0, keepalive_idle=limits.keepalive_idle, bind=limits.bind
-        )
-        config = SessionConfig(limits=generous)
-        self.session = Session(gateway.dialect, Role.SERVER, config, now, wall=gateway.wall())
-
-    @property
-    def takes_delivers(self) -> bool:
-        """Whether receipts and replies may be written here."""
-        return self.alive and self._takes_delivers
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._gateway.opened(self)
-
-    def data_received(self, data: bytes) -> None:
-        if self._gateway.behaviour.faults.silence:
-            # The octets are read and nothing comes of them, so that the sender sees an open connection and no answers.
-            self._count_ignored(data)
-            return
-        now = self._gateway.clock()
-        self._react(self.session.receive_data(data, now), now)
-        self.flush()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.alive = False
-        now = self._gateway.clock()
-        self._react(self.session.receive_eof(now), now)
-        self._gateway.gone(self)
-        if self._written:
-            self._gateway.put_back(self.account, list(self._written.values()))
-            self._written.clear()
-
-    def accepted_rate(self, now: float) -> int:
-        """Submits accepted over the whole account in the last second, when a rate limit is set."""
-        if not self._gateway.behaviour.faults.rate_limit:
-            return 0
-        total = 0
-        for connection in self._gateway.bound.get(self.account, []):
-            times = connection._accepted
-            while times and times[0] <= now - 1.0:
-                times.popleft()
-            total += len(times)
-        return total
-
-    def accepted(self, now: float) -> None:
-        """Remember one accepted submit for the rate limit."""
-        if self._gateway.behaviour.faults.rate_limit:
-            self._accepted.append(now)
-
-    def next_token(self, item: Report | Mo) -> int:
-        """Return a token for an item that is about to be written."""
-        self._token += 1
-        self._written[self._token] = item
-        return self._token
-
-    def deliver(self, batch: list[tuple[int, Report | Mo]], now: float) -> None:
-        """Write receipts and replies."""
-        self.session.deliver(batch, now)
-        counts = self.stats.counts
-        for _, item in batch:
-            if isinstance(item, Report):
-                counts["receipts_sent"] += 1
-                counts["receipts_waiting"] -= 1
-            else:
-                counts["mo_sent"] += 1
-        self.flush()
-
-    def check_timer(self, now: float) -> None:
-        """Let the engine's deadlines pass."""
-        deadline = self.session.next_deadline()
-        if deadline is not None and deadline <= now and not self._gateway.behaviour.faults.silence:
-            self._react(self.session.handle_timer(now), now)
-            self.flush()
-
-    def flush(self) -> None:
-        """Write what the engine has to say."""
-        octets = self.session.bytes_to_send()
-        if octets and self._transport is not None and not self._transport.is_closing():
-            self._transport.write(octets)
-
-    def cut(self) -> None:
-        """End the connection as a cable would: no unbind, no last octets."""
-        self.alive = False
-        if self._transport is not None:
-            self._transport.abort()
-
-    def _count_ignored(self, data: bytes) -> None:
-        self.stats.counts["unanswered"] += 1 if data else 0
-
-    def _react(self, happened: list[events.Event], now: float) -> None:
-        gateway = self._gateway
-        for event in happened:
-            if isinstance(event, events.SubmitReceived):
-                gateway.take(self, event, now)
-            elif isinstance(event, events.Answered):
-                self._delivered(event, now)
-            elif isinstance(event, events.BindRequested):
-                self._bind(event, now)
-            elif isinstance(event, events.RequestReceived):
-                self.session.answer(event.handle, now, gateway.dialect.wrong_state)
-            elif isinstance(event, events.PeerError):
-                self.stats.counts["peer_errors"] += 1
-                log.warning("peer_error", account=self.account, code=event.code, detail=event.detail)
-            elif isinstance(event, events.Closed):
-                self._end()
-
-    def _bind(self, request: events.BindRequested, now: float) -> None:
-        gateway = self._gateway
-        refusal = gateway.judge_bind(self, request, now)
-        if refusal is None:
-            self.account = request.account
-            self.stats = gateway.stats.account(request.account)
-            self._takes_delivers = request.mode is not BindMode.TRANSMITTER
-        log.info("bind", account=request.account, mode=request.mode.value, refused=refusal.value if refusal else "")
-        self._react(self.session.answer_bind(refusal, now), now)
-
-    def _delivered(self, answer: events.Answered, now: float) -> None:
-        item = self._written.pop(answer.token, None)
-        if item is None:
-            return
-        if answer.outcome in {Outcome.TEMPORARY, Outcome.THROTTLED}:
-            self._gateway.put_back(self.account, [item])
-            return
-        self.stats.counts["receipts_answered" if isinstance(item, Report) else "mo_answered"] += 1
-
-    def _end(self) -> None:
-        self.flush()
-        self.alive = False
-        if self._transport is not None:
-            self._transport.close()
+    coding = Coding(names.get(received.data_coding, "octets"))
+    text = received.content.hex() if coding is Coding.OCTETS else smstext.decode(received.content, coding, lenient=True)
+    return Sample(received.sender, received.recipient, text, received.segments, received.account)

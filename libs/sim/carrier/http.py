@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 import msgspec
 from fastapi import FastAPI, Request, Response
-from smstext import NumberError, TextError, normalise, valid_port
 
 from sim.carrier.faults import Faults, FaultsError, changed
 from sim.carrier.gateway import Gateway
+from smstext import NumberError, TextError, normalise, valid_port
 
 _BODY_AT_MOST = 64 * 1024
 

@@ -1,6 +1,6 @@
-"""What the simulated carrier saw, counted: the other side's truth for every test of loss, duplication, rate and sessions.
+"""What the simulated carrier saw, counted: the other side's truth for every test of loss and duplication.
 
-Pure: time is an argument (monotonic seconds).  Memory is bounded by the messages since the last reset, about 100 octets each.
+Pure: time is an argument (monotonic seconds).  Memory grows by about 100 octets a message since the last reset.
 """
 
 from __future__ import annotations
@@ -12,18 +12,19 @@ import msgspec
 import xxhash
 
 _JOINING_AT_MOST = 200_000
-"""Unfinished long messages kept; beyond it the oldest are given up and counted, so that a broken client cannot fill memory."""
+"""Unfinished long messages kept; beyond it the oldest are given up and counted: a broken client cannot fill memory."""
 
 _SAMPLES = 200
 """Latest messages kept for a person to look at."""
 
 
-class Sample(msgspec.Struct, frozen=True):
-    """One message as the phone shows it."""
+class Received(msgspec.Struct, frozen=True, gc=False):
+    """One whole message as the wire had it: it is only decoded when somebody looks."""
 
     sender: str
     recipient: str
-    text: str
+    content: bytes
+    data_coding: int
     segments: int
     account: str
 
@@ -41,8 +42,7 @@ class RateGauge:
         times.append(now)
         while times[0] <= now - 1.0:
             times.popleft()
-        if len(times) > self.greatest:
-            self.greatest = len(times)
+        self.greatest = max(self.greatest, len(times))
 
     def within_last_second(self, now: float) -> int:
         """Return the events of the second that ends now."""
@@ -58,6 +58,7 @@ class AccountStats:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.submit_rate = RateGauge()
+        self.accept_rate = RateGauge()
         self.sessions = 0
         self.sessions_max = 0
 
@@ -74,6 +75,7 @@ class AccountStats:
         """Return counters at zero that still know the open sessions."""
         fresh = AccountStats()
         fresh.sessions = fresh.sessions_max = self.sessions
+        fresh.accept_rate = self.accept_rate  # a rate limit does not begin anew because somebody counts anew
         return fresh
 
 
@@ -87,7 +89,7 @@ class Stats:
         self._finished: set[bytes] = set()
         self.duplicates = 0
         self.given_up = 0
-        self.samples: deque[Sample] = deque(maxlen=_SAMPLES)
+        self.samples: deque[Received] = deque(maxlen=_SAMPLES)
 
     def account(self, name: str) -> AccountStats:
         """Return the account's counters, new ones for a name not seen before."""
@@ -114,7 +116,7 @@ class Stats:
     ) -> bytes | None:
         """Count one segment; ``part`` is (reference, total, number).
 
-        Returns the joined content when this segment completes its message.  A segment seen before counts as a duplicate.
+        Returns the joined content when this segment completes its message.  One seen before is a duplicate.
         """
         reference, total, number = part
         key = (sender, recipient, reference, total)
@@ -197,5 +199,5 @@ def _account_document(stats: AccountStats, now: float) -> dict[str, Any]:
 
 
 def _digest(sender: str, recipient: str, content: bytes, coding: int) -> bytes:
-    # 16 octets: a collision among 10 million messages has a chance of 1e-25, so none is ever called a duplicate wrongly.
+    # 16 octets: a collision among 10 million messages has a chance of 1e-25, so none is called a duplicate wrongly.
     return xxhash.xxh3_128_digest(b"%b\0%b\0%d\0%b" % (sender.encode(), recipient.encode(), coding, content))
