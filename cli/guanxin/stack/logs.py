@@ -7,6 +7,7 @@ two is lost; that is the price for a supervisor through which no log line has to
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def rotate(path: Path, limit: int = LIMIT_BYTES) -> bool:
         if older.exists():
             older.replace(path.with_name(f"{path.name}.{number + 1}"))
     shutil.copyfile(path, path.with_name(f"{path.name}.1"))
-    path.open("r+b").truncate(0)
+    os.truncate(path, 0)
     return True
 
 
