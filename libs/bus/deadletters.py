@@ -208,9 +208,7 @@ async def _write(bootstrap_servers: str, records: Sequence[RawOutgoing]) -> None
 
 def _marker(service: str, action: str, numbers: Sequence[int], by: str, reason: str) -> RawOutgoing:
     mark = _Mark(list(numbers), by, reason[:MAX_REASON], time.time_ns() // 1_000_000)
-    return RawOutgoing(
-        dead_letter_topic(service), b"marker", msgspec.json.encode(mark), ((MARKER, action.encode()),)
-    )
+    return RawOutgoing(dead_letter_topic(service), b"marker", msgspec.json.encode(mark), ((MARKER, action.encode()),))
 
 
 def _letter(service: str, record: RawRecord) -> Letter | None:

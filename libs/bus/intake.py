@@ -103,7 +103,8 @@ class Intake:
 
         Topics of a rank and partitions of a topic take turns; a single record above the octet limit is a batch by itself.
         """
-        waiting = [p for p in self.partitions.values() if p.queue and p.rank in set(ranks)]
+        allowed = set(ranks)
+        waiting = [p for p in self.partitions.values() if p.queue and p.rank in allowed]
         if not waiting:
             return []
         rank = min(p.rank for p in waiting)

@@ -227,9 +227,7 @@ async def _attempt(
     errors: list[BaseException] = []
     for position, record in enumerate(records):
         try:
-            future = await inner.send(
-                record.topic, record.value, record.key, headers=list(record.headers)
-            )
+            future = await inner.send(record.topic, record.value, record.key, headers=list(record.headers))
         except KafkaError as error:
             failed.append(record)
             errors.append(error)

@@ -53,8 +53,7 @@ async def connect(bootstrap_servers: str, **options: Any) -> AIOKafkaConsumer:
             await consumer.start()
         except KafkaError as error:
             await consumer.stop()
-            if not error.retriable and not isinstance(error, ConnectionError):
-                # KafkaConnectionError is marked retriable; what is not is a matter of rights or versions.
+            if not error.retriable:
                 raise
             attempt += 1
             log.warning("broker_waiting", attempt=attempt, reason=type(error).__name__)

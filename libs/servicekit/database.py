@@ -52,7 +52,8 @@ _LOST = (
     ConnectionError,
 )
 _NOT_CONNECTED = (*_LOST, OSError, TimeoutError, asyncpg.InterfaceError)
-_REPEATABLE = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError)
+REPEATABLE = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError)
+"""Conflicts with other transactions: rolled back for sure, and likely to succeed when run again."""
 
 
 class DatabaseUnavailable(Exception):
@@ -183,7 +184,7 @@ class Database:
             try:
                 async with self.transaction() as connection:
                     return await work(connection)
-            except (DatabaseUnavailable, *_REPEATABLE) as error:
+            except (DatabaseUnavailable, *REPEATABLE) as error:
                 attempt += 1
                 pause = _back_off(attempt)
                 if time.monotonic() + pause > deadline:
