@@ -1,0 +1,1 @@
+"""Pre-send review: what policy does not hold is released at once and on record; the rest waits for a person."""

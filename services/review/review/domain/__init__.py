@@ -1,0 +1,1 @@
+"""Decisions of review: pure, no clock, no I/O; time is an argument."""
