@@ -20,9 +20,13 @@ class Entry:
 
     module: str
     help: str
+    app: str = "app"
 
 
 COMMANDS: dict[str, Entry] = {
+    "segments": Entry("guanxin.commands.segments", t("查看分条与价格", "segments and price of a text")),
+    "decode": Entry("guanxin.commands.codec", t("线上字节 → 字段", "wire bytes to fields"), "decode_app"),
+    "encode": Entry("guanxin.commands.codec", t("字段 → 线上字节", "fields to wire bytes"), "encode_app"),
     "stack": Entry(
         "guanxin.commands.stack",
         t("本机整套平台：启动、停止、状态、日志、伸缩", "the local stack: up, down, status, logs, reset, scale"),
@@ -53,7 +57,7 @@ def run(arguments: list[str]) -> None:
         unknown = t(f"没有命令 {name}。", f"There is no command {name}.")
         sys.stderr.write(f"{unknown}\n\n{overview()}")
         raise SystemExit(EXIT_MISUSE)
-    app = importlib.import_module(entry.module).app
+    app = getattr(importlib.import_module(entry.module), entry.app)
     app(args=rest, prog_name=f"guanxin {name}")
 
 
