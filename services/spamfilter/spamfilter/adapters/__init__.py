@@ -1,0 +1,1 @@
+"""Ways out: events, and the counts read back from the bus."""
