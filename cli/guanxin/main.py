@@ -27,6 +27,12 @@ COMMANDS: dict[str, Entry] = {
     "segments": Entry("guanxin.commands.segments", t("查看分条与价格", "segments and price of a text")),
     "decode": Entry("guanxin.commands.codec", t("线上字节 → 字段", "wire bytes to fields"), "decode_app"),
     "encode": Entry("guanxin.commands.codec", t("字段 → 线上字节", "fields to wire bytes"), "encode_app"),
+    "topics": Entry("guanxin.commands.bus", t("消息总线的主题", "topics of the bus"), "topics_app"),
+    "lag": Entry("guanxin.commands.bus", t("消费积压", "how far consumers are behind"), "lag_app"),
+    "dlq": Entry(
+        "guanxin.commands.bus", t("死信：列出、查看、重放、丢弃", "dead letters: list, show, replay, drop"), "dlq_app"
+    ),
+    "bench": Entry("guanxin.commands.bench", t("性能基准", "benchmarks")),
     "stack": Entry(
         "guanxin.commands.stack",
         t("本机整套平台：启动、停止、状态、日志、伸缩", "the local stack: up, down, status, logs, reset, scale"),
