@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
 import pytest_asyncio
+from stackrun import RunningStack
 
 from guanxin.stack import testbed
 
@@ -77,3 +79,28 @@ async def module_postgres_url(postgres_admin_url: str) -> AsyncIterator[str]:
     """Address of a fresh database that the tests of one module share."""
     async for url in _fresh_database(postgres_admin_url):
         yield url
+
+
+@pytest.fixture
+def stack_factory(tmp_path: Path) -> Iterator[Callable[[], RunningStack]]:
+    """Makes whole local stacks (down at first) that are gone when the test is."""
+    made: list[RunningStack] = []
+
+    def make() -> RunningStack:
+        made.append(RunningStack(tmp_path / f"stack-{len(made)}"))
+        return made[-1]
+
+    yield make
+    for stack in made:
+        stack.down()
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """One whole stack without demo data that is up and shared: mark its users ``xdist_group("stack")``, and kill
+    nothing of it.
+    """
+    shared = RunningStack(tmp_path_factory.mktemp("stack"))
+    shared.up("[stack]\ndemo = false\n")
+    yield shared
+    shared.down()

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -15,9 +15,13 @@ from rich.console import Console
 from guanxin import output
 from guanxin.i18n import t
 from guanxin.output import Exit
-from guanxin.stack import client, config, logs, paths, steps, view
+from guanxin.stack import client, logs, paths, steps, view
 from guanxin.stack.control import UnreachableError
 from guanxin.stack.errors import StackError
+from guanxin.stack.services import MOST_WORKERS, SERVICES
+
+if TYPE_CHECKING:
+    from guanxin.stack.config import StackConfig
 
 DEMO_MODULE = "guanxin.demo"
 FOLLOW_EVERY_S = 0.3
@@ -59,7 +63,9 @@ def up(
         console.print(t("平台原已运行。", "The stack was running already."))
 
 
-def _checked(config_file: Path | None) -> config.StackConfig:
+def _checked(config_file: Path | None) -> StackConfig:
+    from guanxin.stack import config  # noqa: PLC0415 - only `up` pays for the settings' machinery
+
     try:
         return config.load(config_file)
     except StackError as error:
@@ -67,7 +73,7 @@ def _checked(config_file: Path | None) -> config.StackConfig:
 
 
 def _rise(
-    local: Path, config_file: Path | None, console: Console, *, hold: bool, settings: config.StackConfig, as_json: bool
+    local: Path, config_file: Path | None, console: Console, *, hold: bool, settings: StackConfig, as_json: bool
 ) -> bool:
     """Follow the stack up (and, holding it, to its end); returns whether this command started it."""
     owner = False
@@ -223,14 +229,12 @@ def _follow(files: list[Path]) -> None:
     )
 )
 def scale(
-    service: Annotated[str, typer.Argument(help=", ".join(config.SERVICES))],
-    workers: Annotated[int, typer.Argument(min=0, max=config.MOST_WORKERS)],
+    service: Annotated[str, typer.Argument(help=", ".join(SERVICES))],
+    workers: Annotated[int, typer.Argument(min=0, max=MOST_WORKERS)],
 ) -> None:
     """Start or drain workers of one service and return when that is done."""
-    if service not in config.SERVICES:
-        output.fail(
-            Exit.MISUSE, t(f"没有服务 {service}。", f"There is no service {service}."), ", ".join(config.SERVICES)
-        )
+    if service not in SERVICES:
+        output.fail(Exit.MISUSE, t(f"没有服务 {service}。", f"There is no service {service}."), ", ".join(SERVICES))
     try:
         answer = client.scale(paths.local_dir(), service, workers)
     except UnreachableError:

@@ -129,7 +129,7 @@ def main(arguments: list[str]) -> int:
         return 2
     local = paths.local_dir()
     try:
-        print(install_dev(local / "npm") if arguments else install(local / "assets"))  # noqa: T201
+        print(install_dev(local / "npm") if arguments else install(paths.assets_dir()))  # noqa: T201
     except StackError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 3

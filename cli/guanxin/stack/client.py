@@ -13,10 +13,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from guanxin.stack import logs, paths, process
+from guanxin.stack import logs, paths, process, state
 from guanxin.stack.control import Client, UnreachableError
 from guanxin.stack.errors import StackError
-from guanxin.stack.supervisor import config_digest, reset
 
 CONNECT_TIMEOUT_S = 15.0
 ANSWER_TIMEOUT_S = 10.0
@@ -52,7 +51,7 @@ def _join_or_start(local: Path, config_path: Path | None) -> tuple[Client, bool]
     try:
         with Client(local, ANSWER_TIMEOUT_S) as client:
             present = client.ask(op="status")
-        if config_path is not None and present.get("config") != config_digest(config_path):
+        if config_path is not None and present.get("config") != state.config_digest(config_path):
             raise StackError(
                 "other_config_running",
                 ("本机平台已用另一份配置运行。", "The local stack is already running with another configuration."),
@@ -122,4 +121,4 @@ def scale(local: Path, service: str, workers: int) -> Event:
 
 def wipe(local: Path) -> None:
     """Delete the data of a stack that is down."""
-    reset(local)
+    state.reset(local)

@@ -13,9 +13,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from guanxin.stack.errors import StackError
+from guanxin.stack.services import MOST_WORKERS, SERVICES
 
-SERVICES = ("ingest", "spamfilter", "review", "dispatch", "billing-sync")
-MOST_WORKERS = 64
 SimulatorName = Literal["smpp"]
 Workers = Annotated[int, Field(ge=0, le=MOST_WORKERS)]
 

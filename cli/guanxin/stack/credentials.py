@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from guanxin.stack.config import SERVICES
+from guanxin.stack.services import SERVICES
 
 
 def _token() -> str:

@@ -22,6 +22,11 @@ def engines_dir() -> Path:
     return Path(os.environ.get("GUANXIN_ENGINES_DIR", local_dir() / "engines")).resolve()
 
 
+def assets_dir() -> Path:
+    """Return where the pages' style sheets and scripts are: downloads too."""
+    return Path(os.environ.get("GUANXIN_ASSETS_DIR", local_dir() / "assets")).resolve()
+
+
 def import_roots() -> list[Path]:
     """Return the directories whose packages are imported by their top-level names."""
     services = ("ingest", "spamfilter", "review", "dispatch", "billing-sync")

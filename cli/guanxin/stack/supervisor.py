@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import hashlib
 import json
 import os
-import shutil
 import signal
 import sys
 import time
@@ -30,9 +28,11 @@ from guanxin.stack import assets, config, control, credentials, logs, paths, pro
 from guanxin.stack.component import Component, Plan
 from guanxin.stack.engines import jars, postgres
 from guanxin.stack.errors import StackError
+from guanxin.stack.services import MOST_WORKERS, SERVICES
 
 OWNER_TIMEOUT_S = 15.0  # whoever starts a supervisor connects at once; if nobody does, he is dead
 ROTATE_EVERY_S = 10.0
+SEED_MODULE = "guanxin.stack.seed"
 
 Event = dict[str, Any]
 
@@ -123,7 +123,7 @@ class Supervisor:
         self.layout.write_links()
         plans = [
             self.layout.service_plan(service, number)
-            for service in config.SERVICES
+            for service in SERVICES
             for number in range(1, settings.workers(service) + 1)
         ]
         self._remember_ports()
@@ -152,7 +152,7 @@ class Supervisor:
 
     async def _obtain_assets(self) -> None:
         async with self._step("web-assets"):
-            await asyncio.to_thread(assets.install, self.local / "assets")
+            await asyncio.to_thread(assets.install, paths.assets_dir())
 
     async def _prepare(self, layout: table.Layout) -> None:
         """Bring the engines up, then the topics and the tables."""
@@ -181,8 +181,10 @@ class Supervisor:
             await connection.close()
 
     async def _seed(self, layout: table.Layout) -> None:
+        if not steps.exists(SEED_MODULE):
+            return
         arguments = ["--demo"] if layout.config.stack.demo else []
-        await self._one_off(layout, "seed", "guanxin.stack.seed", *arguments)
+        await self._one_off(layout, "seed", SEED_MODULE, *arguments)
 
     async def _one_off(self, layout: table.Layout, step: str, module: str, *arguments: str) -> None:
         async with self._step(step):
@@ -323,8 +325,8 @@ class Supervisor:
         if self.state != "up" or self.layout is None:
             writer.write(control.encode({"error": "not_up", "state": self.state}))
             return
-        if service not in config.SERVICES or not 0 <= workers <= config.MOST_WORKERS:
-            writer.write(control.encode({"error": "no_such_service_or_number", "services": list(config.SERVICES)}))
+        if service not in SERVICES or not 0 <= workers <= MOST_WORKERS:
+            writer.write(control.encode({"error": "no_such_service_or_number", "services": list(SERVICES)}))
             return
         async with self._scaling:
             try:
@@ -356,13 +358,8 @@ class Supervisor:
         if self.layout is not None:
             document |= self.layout.describe()
         document["components"] = [item.describe() for item in self.components.values()]
-        document["config"] = config_digest(self.config_path)
+        document["config"] = state.config_digest(self.config_path)
         return document
-
-
-def config_digest(path: Path | None) -> str:
-    """Return what tells one configuration from another; empty for none."""
-    return "" if path is None or not path.exists() else hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
 def main(arguments: list[str]) -> int:
@@ -385,18 +382,6 @@ async def _main(local: Path, config_path: Path | None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, supervisor.stop.set)
     return await supervisor.run()
-
-
-def reset(local: Path) -> None:
-    """Delete all data, secrets and logs of a stack that is down; downloads stay."""
-    kept = {"engines", "assets", "npm", "testbed"}
-    for entry in local.iterdir() if local.exists() else ():
-        if entry.name in kept:
-            continue
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()
 
 
 if __name__ == "__main__":

@@ -17,8 +17,9 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from guanxin.stack import credentials, paths, ports, probe
 from guanxin.stack.component import Launch, Plan
-from guanxin.stack.config import SERVICES, StackConfig
+from guanxin.stack.config import StackConfig
 from guanxin.stack.engines import kafka, postgres
+from guanxin.stack.services import SERVICES
 
 USUAL_KAFKA, USUAL_CONTROLLER, USUAL_POSTGRES = 9092, 9093, 5432
 USUAL_SMPP, USUAL_SIMULATOR_HTTP = 2775, 8070
@@ -219,7 +220,7 @@ class Layout:
             "GUANXIN_STATE_DIR": str(state),
             "GUANXIN_SECRETS_FILE": str(self.local / "secrets.json"),
             "GUANXIN_LINKS_FILE": str(self.local / "links.json"),
-            "GUANXIN_ASSETS_DIR": str(self.local / "assets"),
+            "GUANXIN_ASSETS_DIR": str(paths.assets_dir()),
             "GUANXIN_LOCAL_DIR": str(self.local),
             **{f"GUANXIN_{other.upper().replace('-', '_')}_URL": self.address(other) for other in _SERVICES},
             **self.config.stack.environment,

@@ -14,12 +14,16 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
-
-from jgo.env import EnvironmentBuilder, EnvironmentSpec, LockedDependency, LockFile
-from jgo.maven import MavenContext, PythonResolver
+from typing import TYPE_CHECKING
 
 from guanxin.stack import paths
 from guanxin.stack.errors import StackError
+
+# jgo takes a third of a second to import and is needed only when jars must be fetched: so the functions that do
+# import it.
+if TYPE_CHECKING:
+    from jgo.env import LockedDependency
+    from jgo.maven import MavenContext
 
 DOWNLOADS_AT_ONCE = 6
 HTTP_TIMEOUT_S = 60
@@ -28,6 +32,8 @@ Progress = Callable[[int, int], None]
 
 
 def _context() -> MavenContext:
+    from jgo.maven import MavenContext, PythonResolver  # noqa: PLC0415
+
     # jgo's resolver in Python; Maven itself is not needed. Its cache is the usual ~/.m2/repository (or M2_REPO).
     return MavenContext(resolver=PythonResolver(), timeout=HTTP_TIMEOUT_S)
 
@@ -39,6 +45,8 @@ def _sha256(path: Path) -> str:
 
 def write_lock(spec_path: Path, lock_path: Path) -> int:
     """Resolve ``spec_path`` and write the lock; returns the number of jars."""
+    from jgo.env import EnvironmentBuilder, EnvironmentSpec, LockFile  # noqa: PLC0415
+
     context = _context()
     spec = EnvironmentSpec.load(spec_path)
     with TemporaryDirectory() as scratch:
@@ -60,6 +68,8 @@ def obtain(lock_path: Path, engines_dir: Path, progress: Progress | None = None)
     target = engines_dir / f"kafka-{_sha256(lock_path)[:12]}"
     if target.is_dir():
         return target
+    from jgo.env import LockFile  # noqa: PLC0415
+
     lock = LockFile.load(lock_path)
     engines_dir.mkdir(parents=True, exist_ok=True)
     context = _context()
