@@ -85,7 +85,7 @@ def split(
         return Segmentation(coding, DATA_CODING[coding], False, (text,), (whole,), reference, width)
     room = _part_room(width, limits)
     positions = _positions(text, coding, len(whole))
-    ends = _cut(text, positions, room)
+    ends = cut(text, positions, room)
     total = len(ends)
     parts: list[str] = []
     payloads: list[bytes] = []
@@ -149,6 +149,24 @@ def reference_of(chunk_id: str, index: int, *, width: int = 8) -> int:
     return (crc32(chunk_id.encode("ascii")) + index) & ((1 << width) - 1)
 
 
+def cut(text: str, positions: Sequence[int], room: int) -> list[int]:
+    """Ends of the parts, in characters: the kindest cuts that need no more parts than the plain ones.
+
+    `positions[i]` is character i's offset in octets or septets, with the text's size last; `room` is that of a part. For
+    alphabets that `split` does not know. Raises `TextError` above 255 parts.
+    """
+    if positions[-1] > room * MAX_SEGMENTS:
+        raise TextError("too_many_segments")
+    plain = _cuts(positions, room)
+    if len(plain) > MAX_SEGMENTS:
+        raise TextError("too_many_segments")
+    for signature in dict.fromkeys((signature_start(text), len(text))):
+        kind = _kind_cuts(text, positions, room, signature)
+        if len(kind) == len(plain):
+            return kind
+    return plain
+
+
 def signature_start(text: str) -> int:
     """Where a signature in 【】 that closes the text begins; the text's length when there is none."""
     if not text.endswith("】"):
@@ -206,17 +224,3 @@ def _kind_cuts(text: str, positions: Sequence[int], room: int, signature: int) -
         start = end if end > start else reach  # a cluster longer than a part cannot be kept
         ends.append(start)
     return ends
-
-
-def _cut(text: str, positions: Sequence[int], room: int) -> list[int]:
-    """Ends of the parts: the kindest cuts that need no more parts than the plain ones."""
-    if positions[-1] > room * MAX_SEGMENTS:
-        raise TextError("too_many_segments")
-    plain = _cuts(positions, room)
-    if len(plain) > MAX_SEGMENTS:
-        raise TextError("too_many_segments")
-    for signature in dict.fromkeys((signature_start(text), len(text))):
-        kind = _kind_cuts(text, positions, room, signature)
-        if len(kind) == len(plain):
-            return kind
-    return plain

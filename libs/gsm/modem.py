@@ -1,0 +1,477 @@
+"""A GSM modem in PDU mode as a pure session: set it up, send one message at a time, hand over what arrives.
+
+Each task is a generator that yields commands and gets their answers, so a dialogue reads from top to bottom. Received
+messages stay in the modem (or unacknowledged on the network) until the caller says that they are stored durably.
+Time is an argument, deadlines are return values, octets go in and out; the caller owns the port.
+"""
+
+import re
+from collections import deque
+from collections.abc import Generator
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from gsm.at_channel import ESCAPE, Answer, Channel, Command
+from gsm.at_lines import Unsolicited
+from gsm.codes import CMS_ERROR, Action, action_of
+from gsm.faults import GsmError
+from gsm.frame import Frame, announced_length, encode_frame, octets_of
+
+Task = Generator[Command, Answer, None]
+
+_STORED: Final = re.compile(r'"?([A-Z]{2})"?,\s*(\d{1,5})\Z', re.ASCII)
+_LISTED: Final = re.compile(r"\+CMGL:\s*(\d{1,5}),\s*(\d),.*?,?\s*(\d{1,3})\Z", re.ASCII)
+_READ: Final = re.compile(r"\+CMGR:\s*(\d),.*?,?\s*(\d{1,3})\Z", re.ASCII)
+_REFERENCE: Final = re.compile(r"\+CMGS:\s*(\d{1,3})", re.ASCII)
+_RESTARTS: Final = frozenset({"RDY", "^SYSSTART", "SYSSTART"})
+_MOST_PENDING: Final = 4096  # messages handed over and not yet acknowledged
+
+
+class State(StrEnum):
+    """Where the session is. Legal moves: `_MOVES`."""
+
+    DOWN = "down"
+    STARTING = "starting"
+    READY = "ready"
+    STOPPED = "stopped"
+    """Somebody must act: SIM missing, locked, or the PIN refused."""
+    LOST = "lost"
+    """The modem does not answer: close the port, reset it, begin again with a new session."""
+
+
+_MOVES: Final[dict[State, frozenset[State]]] = {
+    State.DOWN: frozenset({State.STARTING}),
+    State.STARTING: frozenset({State.READY, State.STOPPED, State.LOST, State.STARTING}),
+    State.READY: frozenset({State.STARTING, State.STOPPED, State.LOST}),
+    State.STOPPED: frozenset({State.STARTING, State.LOST}),
+    State.LOST: frozenset(),
+}
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of one modem; times in seconds. The alternatives are tried in order until the modem takes one."""
+
+    pin: str = ""
+    centre: str = ""
+    """Service centre to set, as +86...; empty leaves the SIM's."""
+    storages: tuple[str, ...] = ("SM", "ME")
+    notifications: tuple[str, ...] = ("2,1,0,1,0", "2,1,0,2,0", "1,1,0,1,0", "2,1")
+    command_wait: float = 10.0
+    send_wait: float = 90.0
+    poll_every: float = 60.0
+    patience: int = 3
+    """Commands in a row without an answer before the modem counts as lost."""
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """The modem can send. `signal` is 0-31 or 99, `registration` 1 (home) or 5 (roaming)."""
+
+    serial: str
+    operator: str
+    centre: str
+    signal: int | None
+    registration: int | None
+
+
+class Stopped(msgspec.Struct, frozen=True):
+    """Setting up cannot go on: sim_missing, sim_puk, sim_failure, pin_required, pin_refused or setup_refused."""
+
+    reason: str
+    detail: str = ""
+
+
+class Lost(msgspec.Struct, frozen=True):
+    """The modem has not answered; a message that was in flight has had its event before."""
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """The network took the message; `reference` is its TP-MR, by which reports are matched."""
+
+    token: int
+    reference: int
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """The message was not sent: +CMS ERROR `code`, or None, and what to do."""
+
+    token: int
+    code: int | None
+    text: str
+    action: Action
+
+
+class Uncertain(msgspec.Struct, frozen=True):
+    """The message went to the modem and nothing came back: it may have been sent."""
+
+    token: int
+
+
+class Received(msgspec.Struct, frozen=True):
+    """A PDU from the network. Call `acknowledge(handle)` once it is stored; `length` is what the modem announced.
+
+    Decode it with `frame.decode_frame(octets, to_phone=True, length=length)`.
+    """
+
+    handle: int
+    octets: bytes
+    length: int | None
+
+
+class Garbled(msgspec.Struct, frozen=True):
+    """A stored message or a code with a PDU that is no hexadecimal string; it is left where it is."""
+
+    text: str
+
+
+class Level(msgspec.Struct, frozen=True):
+    """What polling found."""
+
+    signal: int | None
+    registration: int | None
+
+
+Event = Ready | Stopped | Lost | Sent | Refused | Uncertain | Received | Garbled | Level
+
+
+class Modem:
+    """One modem on one port; write `bytes_to_send` after every call."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._channel = Channel()
+        self._state = State.DOWN
+        self._task: Task | None = None
+        self._urgent: deque[Task] = deque()
+        self._tasks: deque[Task] = deque()
+        self._events: list[Event] = []
+        self._sending: int | None = None
+        self._delivered = False
+        self._silent = 0
+        self._storage = ""
+        self._confirms = False
+        self._notifications = ""
+        self._next_poll: float | None = None
+        self._handles = 0
+        self._pending: dict[int, tuple[str, int] | None] = {}
+        self._now = 0.0
+
+    @property
+    def state(self) -> State:
+        """Where the session is."""
+        return self._state
+
+    @property
+    def free(self) -> bool:
+        """Whether `send` may be called."""
+        return self._state is State.READY and self._sending is None
+
+    def start(self, now: float) -> None:
+        """Begin setting up, also again after `Stopped`."""
+        self._now = now
+        self._restart()
+        self._advance()
+
+    def send(self, token: int, frame: Frame, now: float) -> None:
+        """Send a SUBMIT; `token` comes back in its event. Raises `GsmError`: not ready, one in flight, bad fields."""
+        if self._state is not State.READY:
+            raise GsmError("not_ready")
+        if self._sending is not None:
+            raise GsmError("busy")
+        payload = encode_frame(frame).hex().upper().encode("ascii")
+        length = announced_length(frame)
+        self._now = now
+        self._sending = token
+        self._delivered = False
+        self._tasks.append(self._send(token, length, payload))
+        self._advance()
+
+    def acknowledge(self, handle: int, now: float) -> None:
+        """The received message is durable: delete it from the storage, or confirm it to the network."""
+        if handle not in self._pending:
+            raise GsmError("unknown_handle")
+        self._now = now
+        place = self._pending[handle]
+        if place is None:
+            del self._pending[handle]
+            if self._confirms:
+                self._urgent.append(self._confirm())
+        else:
+            self._tasks.append(self._delete(handle, *place))
+        self._advance()
+
+    def receive_data(self, data: bytes, now: float) -> list[Event]:
+        """What the modem said; never raises."""
+        self._now = now
+        for item in self._channel.receive(data, now):
+            if isinstance(item, Unsolicited):
+                self._unsolicited(item)
+            else:
+                self._silent = 0
+                self._resume(item)
+        self._advance()
+        return self._take()
+
+    def bytes_to_send(self) -> bytes:
+        """What to write to the port; each octet is given once."""
+        return self._channel.bytes_to_send()
+
+    def next_deadline(self) -> float | None:
+        """When `handle_timer` has something to do; None when only the modem can move things."""
+        waiting = self._channel.next_deadline()
+        if waiting is not None:
+            return waiting
+        return self._next_poll if self._state is State.READY else None
+
+    def handle_timer(self, now: float) -> list[Event]:
+        """Overdue answers and polling."""
+        self._now = now
+        answer = self._channel.handle_timer(now)
+        if answer is not None:
+            self._silent += 1
+            self._resume(answer)
+            if self._silent >= self._config.patience and self._state is not State.LOST:
+                self._give_up()
+        if self._state is State.READY and self._next_poll is not None and now >= self._next_poll:
+            self._next_poll = now + self._config.poll_every
+            self._tasks.append(self._poll())
+        self._advance()
+        return self._take()
+
+    # -- tasks ---------------------------------------------------------------------------------------------------
+
+    def _restart(self) -> None:
+        self._settle()
+        self._move(State.STARTING)
+        self._task = None
+        self._urgent.clear()
+        self._tasks.clear()
+        self._pending.clear()  # what was not acknowledged is still in the modem and will be listed again
+        self._channel = Channel()
+        self._silent = 0
+        self._next_poll = None
+        self._tasks.append(self._set_up())
+
+    def _advance(self) -> None:
+        """Begin the next task when none runs. A task's first command goes out at once."""
+        while self._task is None and self._state is not State.LOST and (self._urgent or self._tasks):
+            self._task = self._urgent.popleft() if self._urgent else self._tasks.popleft()
+            self._step(None)
+
+    def _resume(self, answer: Answer) -> None:
+        if answer.command.payload is not None:
+            self._delivered = answer.delivered
+        self._step(answer)
+
+    def _step(self, answer: Answer | None) -> None:
+        task = self._task
+        if task is None:
+            return
+        try:
+            command = next(task) if answer is None else task.send(answer)
+        except StopIteration:
+            if self._task is task:
+                self._task = None
+        else:
+            self._channel.send(command, self._now)
+
+    def _ask(self, text: str) -> Command:
+        return Command(text, self._config.command_wait)
+
+    def _set_up(self) -> Task:
+        self._channel.write(ESCAPE)  # leaves a prompt that an earlier owner of the port may have left open
+        for text in ("ATZ", "ATE0", "AT+CMEE=1"):
+            yield self._ask(text)
+        if not (yield from self._unlock()):
+            return
+        answer = yield self._ask("AT+CMGF=0")
+        if not answer.ok:
+            self._stop("setup_refused", f"AT+CMGF=0: {answer.text}")
+            return
+        answer = yield self._ask("AT+CSMS=1")
+        self._confirms = answer.ok and _field(answer, "+CSMS:", 0) == 1
+        if not self._confirms:
+            yield self._ask("AT+CSMS=0")
+        if self._config.centre:
+            yield self._ask(f'AT+CSCA="{self._config.centre}",{145 if self._config.centre[0] == "+" else 129}')
+        if not (yield from self._subscribe()):
+            return
+        serial = yield self._ask("AT+CGSN")
+        operator = yield self._ask("AT+COPS?")
+        centre = yield self._ask("AT+CSCA?")
+        level = yield from self._measure()
+        self._move(State.READY)
+        self._next_poll = self._now + self._config.poll_every
+        self._events.append(Ready(serial.lines[0] if serial.lines else "", _quoted(operator), _quoted(centre), *level))
+        self._tasks.append(self._drain())
+
+    def _unlock(self) -> Generator[Command, Answer, bool]:
+        answer = yield self._ask("AT+CPIN?")
+        status = _text(answer, "+CPIN:")
+        if status == "SIM PIN":
+            if not self._config.pin:
+                return self._stop("pin_required")
+            # Once only: a third wrong try would lock the SIM.
+            answer = yield self._ask(f'AT+CPIN="{self._config.pin}"')
+            return answer.ok or self._stop("pin_refused", answer.text)
+        if status.startswith(("SIM PUK", "SIM PIN2", "SIM PUK2", "PH-")):
+            return self._stop("sim_puk" if "PUK" in status else "sim_failure", status)
+        if not answer.ok and action_of(answer.code) is Action.STOP:
+            return self._stop("sim_missing" if answer.code == 310 else "sim_failure", answer.text)
+        return True
+
+    def _subscribe(self) -> Generator[Command, Answer, bool]:
+        for storage in self._config.storages:
+            answer = yield self._ask(f'AT+CPMS="{storage}","{storage}","{storage}"')
+            if answer.ok:
+                self._storage = storage
+                break
+        else:
+            return self._stop("setup_refused", "AT+CPMS")
+        for setting in self._config.notifications:
+            answer = yield self._ask(f"AT+CNMI={setting}")
+            if answer.ok:
+                self._notifications = setting
+                return True
+        return self._stop("setup_refused", "AT+CNMI")
+
+    def _measure(self) -> Generator[Command, Answer, tuple[int | None, int | None]]:
+        signal = yield self._ask("AT+CSQ")
+        registration = yield self._ask("AT+CREG?")
+        return _field(signal, "+CSQ:", 0), _field(registration, "+CREG:", 1)
+
+    def _poll(self) -> Task:
+        self._events.append(Level(*(yield from self._measure())))
+
+    def _send(self, token: int, length: int, payload: bytes) -> Task:
+        answer = yield Command(f"AT+CMGS={length}", self._config.send_wait, payload)
+        reference = next((int(match[1]) for line in answer.lines if (match := _REFERENCE.match(line))), None)
+        if answer.ok and reference is not None:
+            self._sending = None
+            self._events.append(Sent(token, reference))
+        elif answer.ok or answer.timed_out:
+            self._settle()
+            yield self._ask("AT")  # in step again, or counted as one more silence
+        else:
+            self._sending = None
+            text = answer.text if answer.code is None else CMS_ERROR.get(answer.code, answer.text)
+            action = action_of(answer.code)
+            self._events.append(Refused(token, answer.code, text, action))
+            if action is Action.CLEAN:
+                self._tasks.append(self._drain())
+            elif action is Action.STOP:
+                self._stop("sim_failure", text)
+
+    def _drain(self) -> Task:
+        """Hand over everything stored that has not been."""
+        answer = yield Command("AT+CMGL=4", self._config.send_wait)
+        for line, pdu in zip(answer.lines, answer.lines[1:], strict=False):
+            match = _LISTED.match(line)
+            if match and match[2] in "01":  # 2 and 3 are our own messages stored
+                self._hand_over(pdu, int(match[3]), (self._storage, int(match[1])))
+
+    def _fetch(self, storage: str, index: int) -> Task:
+        yield from self._select(storage)
+        answer = yield self._ask(f"AT+CMGR={index}")
+        for line, pdu in zip(answer.lines, answer.lines[1:], strict=False):
+            match = _READ.match(line)
+            if match:
+                self._hand_over(pdu, int(match[2]), (storage, index))
+
+    def _delete(self, handle: int, storage: str, index: int) -> Task:
+        yield from self._select(storage)
+        answer = yield self._ask(f"AT+CMGD={index}")
+        if not answer.ok:  # once more: otherwise it stays until the next start, and is handed over again then
+            yield self._ask(f"AT+CMGD={index}")
+        self._pending.pop(handle, None)
+
+    def _select(self, storage: str) -> Generator[Command, Answer, None]:
+        if storage != self._storage:
+            answer = yield self._ask(f'AT+CPMS="{storage}"')
+            if answer.ok:
+                self._storage = storage
+
+    def _confirm(self) -> Task:
+        answer = yield self._ask("AT+CNMA")
+        if not answer.ok:  # too late: the modem has ceased to forward and must be told again (TS 27.005 clause 3.4.4)
+            yield self._ask(f"AT+CNMI={self._notifications}")
+
+    # -- what comes unasked ----------------------------------------------------------------------------------------
+
+    def _unsolicited(self, item: Unsolicited) -> None:
+        if item.name in ("+CMT", "+CDS"):
+            length = item.rest.rpartition(",")[2].strip()
+            self._hand_over(item.pdu or "", int(length) if length.isascii() and length.isdigit() else None, None)
+        elif item.name in ("+CMTI", "+CDSI"):
+            match = _STORED.match(item.rest)
+            if match and self._state is State.READY:  # while setting up the listing at its end finds it
+                self._tasks.append(self._fetch(match[1], int(match[2])))
+        elif item.name in _RESTARTS and self._state is State.READY:
+            self._restart()
+
+    def _hand_over(self, pdu: str, length: int | None, place: tuple[str, int] | None) -> None:
+        if place is not None and place in self._pending.values():
+            return
+        try:
+            octets = octets_of(pdu)
+        except GsmError:
+            octets = b""
+        if not octets:
+            self._events.append(Garbled(pdu))
+        elif len(self._pending) < _MOST_PENDING:  # above it the message stays stored, unread
+            self._handles += 1
+            self._pending[self._handles] = place
+            self._events.append(Received(self._handles, octets, length))
+
+    # -- ends --------------------------------------------------------------------------------------------------------
+
+    def _settle(self) -> None:
+        """Give the message in flight its event, when nothing will come for it any more."""
+        if self._sending is None:
+            return
+        token, self._sending = self._sending, None
+        if self._delivered:
+            self._events.append(Uncertain(token))
+        else:
+            self._events.append(Refused(token, None, "not taken by the modem", Action.RETRY))
+
+    def _give_up(self) -> None:
+        self._settle()
+        self._task = None
+        self._move(State.LOST)
+        self._events.append(Lost())
+
+    def _stop(self, reason: str, detail: str = "") -> bool:
+        self._settle()
+        self._tasks.clear()
+        self._urgent.clear()
+        self._move(State.STOPPED)
+        self._events.append(Stopped(reason, detail))
+        return False
+
+    def _move(self, state: State) -> None:
+        if state not in _MOVES[self._state]:
+            raise GsmError("not_ready")
+        self._state = state
+
+    def _take(self) -> list[Event]:
+        events, self._events = self._events, []
+        return events
+
+
+def _text(answer: Answer, prefix: str) -> str:
+    return next((line[len(prefix) :].strip() for line in answer.lines if line.startswith(prefix)), "")
+
+
+def _field(answer: Answer, prefix: str, at: int) -> int | None:
+    """Number `at` of a line such as `+CSQ: 20,99`; None when there is none."""
+    parts = _text(answer, prefix).split(",")
+    digits = parts[at].strip() if at < len(parts) else ""
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 9 else None
+
+
+def _quoted(answer: Answer) -> str:
+    """The first quoted string of an answer."""
+    pieces = " ".join(answer.lines).split('"')
+    return pieces[1] if len(pieces) > 2 else ""
