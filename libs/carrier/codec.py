@@ -1,7 +1,7 @@
 """Whole PDUs to and from dictionaries: a header layout, a table of bodies, and the rules that hold for both.
 
-A dictionary holds ``command`` (the standard's name of the PDU) and every field under the standard's own name. When encoding,
-the lengths and the command id may be left out; what is given must be true.
+A dictionary holds ``command`` (the standard's name of the PDU) and every field under the standard's own name. When
+encoding, the lengths and the command id may be left out; what is given must be true.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from carrier.layout import Fields, Layout, Reader, UInt, integer, refuse_unknown
 class Pdu:
     """One command. ``bodies`` are the layouts it may have, by total length; one with key 0 fits the lengths not listed.
 
-    ``may_lack_body``: a body that is absent altogether decodes to no fields, and no fields beside a status encode to no body.
+    ``may_lack_body``: a body that is absent altogether decodes to no fields, and no fields beside a status encode to
+    no body.
     """
 
     name: str

@@ -1,7 +1,8 @@
 """What a wire protocol must give the session engine: tables first, few functions, no state.
 
-The engine knows kinds of PDUs, never commands; a dialect knows commands, never windows or timers. In all five protocols an
-answer's command id is the request's with bit 31 set and repeats the request's sequence: the engine relies on that and nothing else.
+The engine knows kinds of PDUs, never commands; a dialect knows commands, never windows or timers. In all five
+protocols an answer's command id is the request's with bit 31 set and repeats the request's sequence: the engine
+relies on that and nothing else.
 """
 
 from __future__ import annotations
@@ -45,8 +46,8 @@ class Kind(Enum):
 class Limits:
     """Windows (requests) and times (seconds) of one session; every dialect publishes its defaults.
 
-    ``attempts`` is how often a request is written before its answer is given up: above 1, a silent carrier sees it again under the
-    same sequence. ``keepalive_idle`` 0 means never, ``idle_close`` 0 means never.
+    ``attempts`` is how often a request is written before its answer is given up: above 1, a silent carrier sees it
+    again under the same sequence. ``keepalive_idle`` 0 means never, ``idle_close`` 0 means never.
     """
 
     window: int = 10
@@ -74,7 +75,9 @@ class Credentials:
 
 @dataclass(frozen=True, repr=False)
 class BindRequest:
-    """A client's bind as the server reads it. ``proof`` is the password or digest, ``stamp`` the time it was made for."""
+    """A client's bind as the server reads it. ``proof`` is the password or digest, ``stamp`` the time it was made
+    for.
+    """
 
     account: str
     mode: BindMode
@@ -105,18 +108,22 @@ class Rights:
 class Dialect(ABC):
     """One wire protocol with one link's settings. Instances are immutable and shared between sessions.
 
-    Every ``read_*`` takes one whole frame and raises ``CarrierError`` when it is malformed; every writer raises ``CarrierError``
-    when a value cannot be written.
+    Every ``read_*`` takes one whole frame and raises ``CarrierError`` when it is malformed; every writer raises
+    ``CarrierError`` when a value cannot be written.
     """
 
     name: ClassVar[str]
     settings_type: ClassVar[type[Any]]
-    """A dataclass of what may differ between two links; ``carrier.dialects.dialect`` fills it from a link's settings."""
+    """A dataclass of what may differ between two links; ``carrier.dialects.dialect`` fills it from a link's
+    settings.
+    """
     codec: Codec
     limits: ClassVar[Limits]
     header_size: ClassVar[int]
     largest_frame: ClassVar[int]
-    """Octets. Bounds the receive buffer: what a conforming peer may send at most, with the margin the reference advises."""
+    """Octets. Bounds the receive buffer: what a conforming peer may send at most, with the margin the reference
+    advises.
+    """
     first_sequence: ClassVar[int] = 1
     last_sequence: ClassVar[int] = 0xFFFFFFFF
     codings: ClassVar[Mapping[str, int]]
@@ -125,7 +132,9 @@ class Dialect(ABC):
     """The peer sends a request again under its old sequence: the engine keeps answers and repeats them."""
     closes_on_malformed: ClassVar[bool] = False
     """A body that cannot be read ends the session (SGIP) instead of being answered with an error."""
+    has_keepalive: ClassVar[bool] = True
     malformed: ClassVar[int]
+    """The statuses the engine itself answers with."""
     wrong_state: ClassVar[int]
     already_bound: ClassVar[int]
     duplicate: ClassVar[int]
@@ -136,9 +145,6 @@ class Dialect(ABC):
     deliver_statuses: ClassVar[Mapping[Outcome, int]]
     refusals: ClassVar[Mapping[Refusal, int]]
     """The status a server refuses a bind with."""
-
-    def __init__(self, settings: Any = None) -> None:
-        """``settings`` is an instance of ``settings_type``; None for its defaults."""
 
     # Exact path -----------------------------------------------------------------------------------------------------
 
@@ -168,9 +174,17 @@ class Dialect(ABC):
     def read_header(self, data: bytes, offset: int) -> tuple[int, int, int]:
         """Length, command, sequence of the frame starting at ``offset``; ``header_size`` octets are there."""
 
-    def sequence_base(self, account: str, wall: float) -> int:
+    def sequence_base(self, wall: float) -> int:
         """Added to the counter: 0, unless the protocol stamps its sequences with a node and a time."""
         return 0
+
+    def for_account(self, account: str) -> Dialect:
+        """The dialect for one account, where messages repeat who sends them."""
+        return self
+
+    def message_id(self, serial: int, wall: float) -> str:
+        """A message id as a server of this protocol makes it, from a serial number it counts itself."""
+        return f"{serial:x}"
 
     # Login ----------------------------------------------------------------------------------------------------------
 
@@ -200,8 +214,8 @@ class Dialect(ABC):
     @abstractmethod
     def refusal(self, status: int) -> Refusal: ...
 
-    def negotiated(self, version: int) -> Dialect:
-        """The dialect to go on with once the peer's version is known."""
+    def negotiated(self, role: Role, version: int) -> Dialect:
+        """The dialect ``role`` goes on with once the peer's version is known."""
         return self
 
     def read_invitation(self, frame: bytes) -> tuple[str, str]:
@@ -238,8 +252,9 @@ class Dialect(ABC):
 
     # Control --------------------------------------------------------------------------------------------------------
 
-    @abstractmethod
-    def keepalive(self, sequence: int) -> bytes: ...
+    def keepalive(self, sequence: int) -> bytes:
+        """Only called where ``has_keepalive``."""
+        raise CarrierError("this protocol has no keep-alive")
 
     @abstractmethod
     def unbind(self, sequence: int) -> bytes: ...
@@ -250,7 +265,9 @@ class Dialect(ABC):
 
     @abstractmethod
     def refuse(self, command: int, sequence: int, status: int) -> bytes:
-        """An answer that only carries a status, for a request that could not be taken; empty when none can be written."""
+        """An answer that only carries a status, for a request that could not be taken; empty when none can be
+        written.
+        """
 
     def nack(self, sequence: int, status: int) -> bytes:
         """Answer to what is no known request; empty where the protocol has none."""

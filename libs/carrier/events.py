@@ -11,6 +11,8 @@ from carrier.model import BindMode, Mo, Outcome, Refusal, Report, Submit
 
 
 class CloseReason(StrEnum):
+    """Why a session is over; a closed set, for metrics and for what the owner does next."""
+
     UNBOUND = "unbound"
     """We asked, the peer agreed."""
     PEER_UNBOUND = "peer_unbound"
@@ -29,7 +31,9 @@ class CloseReason(StrEnum):
 
 
 class Bound(msgspec.Struct, frozen=True, gc=False):
-    """The session may carry messages. ``trusted`` is False when the peer's own proof was wrong, None when it has none."""
+    """The session may carry messages. ``trusted`` is False when the peer's own proof was wrong, None when it has
+    none.
+    """
 
     account: str
     mode: BindMode
@@ -65,7 +69,8 @@ class BindRequested(msgspec.Struct, frozen=True, gc=False):
 class Answered(msgspec.Struct, frozen=True, gc=False):
     """The other side answered the item handed over with ``token``.
 
-    ``message_id`` is the carrier's id as text in this dialect's notation, empty when not accepted. ``attempts`` > 1 when sent again.
+    ``message_id`` is the carrier's id as text in this dialect's notation, empty when not accepted. ``attempts`` > 1
+    when sent again.
     """
 
     token: int
@@ -107,7 +112,9 @@ class DeliverReceived(msgspec.Struct, frozen=True, gc=False):
 
 
 class SubmitReceived(msgspec.Struct, frozen=True, gc=False):
-    """A client's submit; ``answer(handle, status, message_id)``. ``frame`` is the PDU, for fields the model does not have."""
+    """A client's submit; ``answer(handle, status, message_id)``. ``frame`` is the PDU, for fields the model does not
+    have.
+    """
 
     handle: int
     submit: Submit
@@ -136,7 +143,9 @@ class Unbound(msgspec.Struct, frozen=True, gc=False):
 
 
 class PeerError(msgspec.Struct, frozen=True, gc=False):
-    """The peer did something wrong that the session survived. ``code`` is stable, ``detail`` holds no content and no number."""
+    """The peer did something wrong that the session survived. ``code`` is stable, ``detail`` holds no content and no
+    number.
+    """
 
     code: str
     detail: str
@@ -146,7 +155,8 @@ class PeerError(msgspec.Struct, frozen=True, gc=False):
 class Closed(msgspec.Struct, frozen=True, gc=False):
     """The session is over: flush ``bytes_to_send``, close the connection.
 
-    ``unanswered`` are the tokens written and never answered: whether the carrier took them is unknown (mark them uncertain).
+    ``unanswered`` are the tokens written and never answered: whether the carrier took them is unknown (mark them
+    uncertain).
     """
 
     reason: CloseReason

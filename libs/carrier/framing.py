@@ -1,7 +1,7 @@
 """Cutting a stream into frames with bounded memory and linear time, whatever the sizes in which it arrives.
 
-At most one incomplete frame is kept, so the buffer never exceeds the dialect's largest frame plus one read; octets that arrive one
-by one are appended, not copied, until the length that the frame itself announced is there.
+At most one incomplete frame is kept, so the buffer never exceeds the dialect's largest frame plus one read; octets
+that arrive one by one are appended, not copied, until the length that the frame itself announced is there.
 """
 
 from __future__ import annotations

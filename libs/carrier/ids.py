@@ -1,7 +1,7 @@
 """Carrier message ids: one canonical form to store, and the forms a receipt's id may have had in the submit answer.
 
-SMPP gateways answer a submit with one notation and send the receipt with another (hexadecimal or decimal, with or without
-leading zeros, SMPP reference 5.14): which one is a setting of the link.
+SMPP gateways answer a submit with one notation and send the receipt with another (hexadecimal or decimal, with or
+without leading zeros, SMPP reference 5.14): which one is a setting of the link.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ _HEX = frozenset("0123456789abcdef")
 
 
 class IdMode(StrEnum):
+    """A link's setting for how receipt ids relate to submit answers' ids."""
+
     AUTO = "auto"
     EXACT = "exact"
     HEX_TO_DEC = "hex_to_dec"
@@ -32,8 +34,8 @@ def canonical(raw: str) -> str:
 def candidates(raw: str, mode: IdMode = IdMode.AUTO) -> tuple[str, ...]:
     """Canonical ids a receipt's ``raw`` id can stand for, the likeliest first and each once; empty for an empty id.
 
-    A conversion that is impossible (letters read as decimal, longer than any wire allows) yields no candidate, so in the
-    converting modes the exact form is kept as the last resort.
+    A conversion that is impossible (letters read as decimal, longer than any wire allows) yields no candidate, so in
+    the converting modes the exact form is kept as the last resort.
     """
     exact = canonical(raw)
     if not exact:

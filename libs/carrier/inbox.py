@@ -1,7 +1,8 @@
 """The peer's requests that wait for our answer, and the answers it may ask for again.
 
-A request repeated under its sequence while it waits is dropped: the pending answer serves both. Where a protocol sends again after
-a time-out, answers already given are kept, as many as the peer's window, and repeated for an identical request.
+A request repeated under its sequence while it waits is dropped: the pending answer serves both. Where a protocol
+sends again after a time-out, answers already given are kept, as many as the peer's window, and repeated for an
+identical request.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from enum import Enum, auto
 
 
 class Arrival(Enum):
+    """What a request is, judged by its sequence and octets."""
+
     NEW = auto()
     PENDING = auto()
     """The same request is already waiting."""

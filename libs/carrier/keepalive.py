@@ -1,7 +1,7 @@
 """When to ask the peer whether it is alive, and when a session without traffic has idled long enough.
 
-An idle session is asked after ``keepalive_idle``; without an answer again after ``response``, ``keepalive_tries`` times in all
-(CMPP and SMGP: C, T, N). Anything heard, not only the answer, proves the peer alive.
+An idle session is asked after ``keepalive_idle``; without an answer again after ``response``, ``keepalive_tries``
+times in all (CMPP and SMGP: C, T, N). Anything heard, not only the answer, proves the peer alive.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from carrier.dialect import Limits
 
 
 class Due(Enum):
+    """What the clock asks for."""
+
     NOTHING = auto()
     ASK = auto()
     DEAD = auto()
@@ -19,6 +21,8 @@ class Due(Enum):
 
 
 class Keepalive:
+    """One session's memory of when it was last heard, asked, and used."""
+
     def __init__(self, limits: Limits, now: float) -> None:
         self._limits = limits
         self._heard = now

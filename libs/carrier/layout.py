@@ -1,8 +1,8 @@
 """Declared PDU layouts: a list of fields that decodes octets to a dictionary and encodes it back.
 
-This is the exact path (command line, rare PDUs, tests, a second opinion on the fast paths). Decoding is lenient in content and
-strict in lengths; encoding is strict in everything. Values are what JSON has: integers, strings, lists; raw octets are lower
-case hexadecimal. Whatever is wrong is a ``CarrierError`` with the octet offset.
+This is the exact path (command line, rare PDUs, tests, a second opinion on the fast paths). Decoding is lenient in
+content and strict in lengths; encoding is strict in everything. Values are what JSON has: integers, strings, lists;
+raw octets are lower case hexadecimal. Whatever is wrong is a ``CarrierError`` with the octet offset.
 """
 
 from __future__ import annotations
@@ -58,7 +58,9 @@ class Field(ABC):
 
 
 class UInt(Field):
-    """Unsigned big-endian integer of ``size`` octets; absent means 0. ``signed`` for the one protocol field that has a -1."""
+    """Unsigned big-endian integer of ``size`` octets; absent means 0. ``signed`` for the one protocol field that has
+    a -1.
+    """
 
     def __init__(self, name: str, size: int, *, default: int = 0, signed: bool = False) -> None:
         super().__init__(name)
@@ -151,7 +153,8 @@ class Counted(Field):
 
 class Repeated(Field):
     """A count octet followed by that many groups. A group of one field is a list of its values, else (or by
-    ``objects``) a list of objects."""
+    ``objects``) a list of objects.
+    """
 
     def __init__(
         self,
@@ -242,6 +245,7 @@ class Layout:
 
 
 def integer(value: object, name: str, offset: int, size: int, *, signed: bool = False) -> bytes:
+    """The octets of an integer."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise CarrierError(f"{name}: an integer is needed", offset)
     try:
@@ -251,6 +255,7 @@ def integer(value: object, name: str, offset: int, size: int, *, signed: bool = 
 
 
 def text(value: object, name: str, offset: int, most: int) -> bytes:
+    """The octets of a string of at most ``most`` octets without a NUL."""
     if not isinstance(value, str):
         raise CarrierError(f"{name}: a string is needed", offset)
     try:
@@ -265,6 +270,7 @@ def text(value: object, name: str, offset: int, most: int) -> bytes:
 
 
 def hexadecimal(value: object, name: str, offset: int) -> bytes:
+    """The octets a hexadecimal string stands for."""
     if not isinstance(value, str):
         raise CarrierError(f"{name}: a hexadecimal string is needed", offset)
     try:
@@ -274,5 +280,6 @@ def hexadecimal(value: object, name: str, offset: int) -> bytes:
 
 
 def refuse_unknown(left: Fields, offset: int) -> None:
+    """Everything given must have been understood."""
     if left:
         raise CarrierError(f"unknown field {next(iter(left))!r}", offset)

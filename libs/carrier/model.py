@@ -67,11 +67,12 @@ class ReportState(StrEnum):
     REJECTED = "rejected"
 
 
-class Submit(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class Submit(msgspec.Struct, frozen=True, gc=False):
     """One segment on its way to a phone.
 
-    ``content`` is what goes into the content field, user data header included when ``udhi``. ``data_coding`` is the dialect's
-    own number (``Dialect.codings`` gives it per alphabet). ``part_*`` fill the protocol's own packet fields where it has them.
+    ``content`` is what goes into the content field, user data header included when ``udhi``. ``data_coding`` is the
+    dialect's own number (``Dialect.codings`` gives it per alphabet). ``part_*`` fill the protocol's own packet fields
+    where it has them.
     ``validity`` and ``schedule`` are absolute ``YYMMDDhhmmsstnnp`` (16 characters, see ``carrier.timetext``) or empty.
     """
 
@@ -95,11 +96,11 @@ class Submit(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Further recipients of the same content (group submit); message ids count up from the first."""
 
 
-class Report(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class Report(msgspec.Struct, frozen=True, gc=False):
     """A delivery report as received. ``message_id`` is raw: match it by ``carrier.ids``.
 
-    ``recipient`` is the phone, ``sender`` the access number. ``stat`` and ``error`` are the carrier's own words, times are its own
-    digits (usually YYMMDDhhmm), ``raw`` is the whole frame.
+    ``recipient`` is the phone, ``sender`` the access number. ``stat`` and ``error`` are the carrier's own words,
+    times are its own digits (usually YYMMDDhhmm), ``raw`` is the whole frame.
     """
 
     message_id: str
@@ -115,7 +116,7 @@ class Report(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     raw: bytes = b""
 
 
-class Mo(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class Mo(msgspec.Struct, frozen=True, gc=False):
     """A message from a phone (``source``) to an access number (``destination``); ``raw`` is the whole frame."""
 
     source: str

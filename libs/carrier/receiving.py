@@ -1,4 +1,5 @@
-"""The receiving half of a session: every frame of the peer becomes an event, an answer, or a named error, never an exception.
+"""The receiving half of a session: every frame of the peer becomes an event, an answer, or a named error, never an
+exception.
 
 One handler per kind of PDU; which kinds are legal in which state is the table in ``carrier.states``.
 """
@@ -235,7 +236,7 @@ class Receiver:
     def _on_bind(self, frame: bytes, command: int, sequence: int, events: list[Event], now: float) -> None:
         request = self.dialect.read_bind(frame)
         self._bind_request = request
-        self._use(self.dialect.negotiated(request.version))
+        self._use(self.dialect.negotiated(self.role, request.version))
         self.state = State.BINDING
         events.append(BindRequested(request.account, request.mode, request.version, now))
 
@@ -245,7 +246,7 @@ class Receiver:
             self._bind_refused(answer.status, events, now)
             return
         trusted = self.dialect.trusts(answer, self._bind_frame, self._bind_secret)
-        self._use(self.dialect.negotiated(answer.version))
+        self._use(self.dialect.negotiated(self.role, answer.version))
         self._become_bound(self._bind_mode, now)
         events.append(Bound(self._bind_account, self._bind_mode, answer.version, trusted, now))
 

@@ -1,19 +1,20 @@
 """The session engine: windows, time-outs, keep-alive, login and log-out for every dialect and both roles.
 
-Feed it octets and times, collect events and octets. Peer data never raises; a caller's fault raises ``UsageError`` and changes
-nothing. The engine does not correlate reports, does not keep messages, does not reconnect: it lives exactly as long as one
-connection. Reports and messages are only answered when the caller says so, because they must be durable first.
+Feed it octets and times, collect events and octets. Peer data never raises; a caller's fault raises ``UsageError``
+and changes nothing. The engine does not correlate reports, does not keep messages, does not reconnect: it lives
+exactly as long as one connection. Reports and messages are only answered when the caller says so, because they must
+be durable first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from carrier.dialect import Credentials, Dialect, Kind, Limits
 from carrier.errors import CarrierError, NotBoundError, RejectedItemError, UsageError, WindowFullError
-from carrier.events import Bound, Closed, CloseReason, Event, Resent
+from carrier.events import Bound, CloseReason, Event, Resent
 from carrier.inbox import Inbox
 from carrier.keepalive import Due, Keepalive
 from carrier.model import Mo, Outcome, Refusal, Report, Role, Submit
@@ -25,10 +26,15 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class SessionConfig:
-    """``credentials`` are the client's own; a server leaves them empty. ``limits`` None means the dialect's published ones."""
+    """``credentials`` are the client's own; a server leaves them empty.
+
+    ``limits`` None means the dialect's published ones. ``sequence`` is the counter's start, for owners of several
+    sessions whose sequences must differ because the protocol takes them for message ids (SGIP).
+    """
 
     credentials: Credentials = field(default_factory=lambda: Credentials("", ""))
     limits: Limits | None = None
+    sequence: int | None = None
 
 
 class Session(Receiver):
@@ -39,8 +45,10 @@ class Session(Receiver):
 
     def __init__(self, dialect: Dialect, role: Role, config: SessionConfig, now: float, *, wall: float) -> None:
         self.limits = config.limits or dialect.limits
+        if not dialect.has_keepalive:
+            self.limits = replace(self.limits, keepalive_idle=0.0)
         super().__init__(
-            dialect,
+            dialect.for_account(config.credentials.account),
             role,
             Inbox(self.limits.peer_window, remembers=dialect.remembers_answers),
             Keepalive(self.limits, now),
@@ -50,7 +58,7 @@ class Session(Receiver):
         self._bind_mode = config.credentials.mode
         self._bind_secret = config.credentials.secret
         self._wall_offset = wall - now
-        self._counter = dialect.first_sequence - 1
+        self._counter = (dialect.first_sequence if config.sequence is None else config.sequence) - 1
         if role is Role.SERVER:
             self._phase_deadline = now + self.limits.bind
 
@@ -103,7 +111,9 @@ class Session(Receiver):
         self._out.append(self.dialect.encode(fields))
 
     def check_bind(self, secret: str, now: float) -> Refusal | None:
-        """Server: does the waiting bind prove ``secret``? ``answer_bind`` then uses the secret for the server's own proof."""
+        """Server: does the waiting bind prove ``secret``? ``answer_bind`` then uses the secret for the server's own
+        proof.
+        """
         if self._bind_request is None:
             raise UsageError("no bind is waiting")
         self._bind_secret = secret
@@ -126,7 +136,9 @@ class Session(Receiver):
     # Sending ----------------------------------------------------------------------------------------------------------
 
     def submit(self, batch: Sequence[tuple[int, Submit]], now: float) -> None:
-        """Write submits. Raises ``NotBoundError``, ``WindowFullError`` or ``RejectedItemError``: then nothing was taken."""
+        """Write submits. Raises ``NotBoundError``, ``WindowFullError`` or ``RejectedItemError``: then nothing was
+        taken.
+        """
         self._send(Kind.SUBMIT, batch, self.dialect.submit, now)
 
     def deliver(self, batch: Sequence[tuple[int, Report | Mo]], now: float) -> None:
@@ -134,7 +146,9 @@ class Session(Receiver):
         self._send(Kind.DELIVER, batch, self.dialect.deliver, now)
 
     def request(self, token: int, fields: Mapping[str, object], now: float) -> None:
-        """Write any other request (query, cancel...), fields under the standard's names; its answer is a ``Replied``."""
+        """Write any other request (query, cancel...), fields under the standard's names; its answer is a
+        ``Replied``.
+        """
 
         def write(item: Mapping[str, object], sequence: int) -> bytes:
             return self.dialect.encode(self.dialect.with_sequence(item, sequence))
@@ -150,7 +164,7 @@ class Session(Receiver):
         if len(batch) > self.limits.window - len(in_flight):
             raise WindowFullError(f"{len(batch)} requests for {self.window_free} places")
         counter, last = self._counter, self.dialect.last_sequence
-        base = self.dialect.sequence_base(self._credentials.account, self._wall(now))
+        base = self.dialect.sequence_base(self._wall(now))
         deadline = now + self.limits.response
         frames: list[bytes] = []
         taken: dict[int, Pending] = {}
@@ -172,7 +186,9 @@ class Session(Receiver):
     # Answering --------------------------------------------------------------------------------------------------------
 
     def answer(self, handle: int, status: int | Outcome = 0, message_id: str = "") -> bool:
-        """Answer a report, message or submit; a dialect's status or an outcome. False when it no longer waits (session over)."""
+        """Answer a report, message or submit; a dialect's status or an outcome. False when it no longer waits
+        (session over).
+        """
         return self.answer_many([(handle, status, message_id)]) == 1
 
     def acknowledge(self, handles: Iterable[int]) -> int:
@@ -203,7 +219,9 @@ class Session(Receiver):
         return given
 
     def answer_request(self, handle: int, fields: Mapping[str, object]) -> bool:
-        """Answer any other request with the fields of its answer, under the standard's names; False when it no longer waits."""
+        """Answer any other request with the fields of its answer, under the standard's names; False when it no longer
+        waits.
+        """
         frame = self._inbox.frame(handle)
         if frame is None or self.state is State.CLOSED:
             return False
@@ -224,7 +242,9 @@ class Session(Receiver):
     # Ending -----------------------------------------------------------------------------------------------------------
 
     def unbind(self, now: float) -> list[Event]:
-        """End gracefully: nothing new is sent; answers are awaited both ways for at most ``limits.drain``, then unbind."""
+        """End gracefully: nothing new is sent; answers are awaited both ways for at most ``limits.drain``, then
+        unbind.
+        """
         if self.state in (State.OPEN, State.BINDING):
             return [self._close(CloseReason.ABORTED, "given up before it was bound", now)]
         if self.state is State.BOUND:
@@ -321,7 +341,7 @@ class Session(Receiver):
 
     def _next_sequence(self, now: float) -> int:
         dialect = self.dialect
-        base = dialect.sequence_base(self._credentials.account, self._wall(now))
+        base = dialect.sequence_base(self._wall(now))
         self._counter = self._counter + 1 if self._counter < dialect.last_sequence else dialect.first_sequence
         while base + self._counter in self._in_flight:
             self._counter = self._counter + 1 if self._counter < dialect.last_sequence else dialect.first_sequence

@@ -1,4 +1,6 @@
-"""The session's states and, per state, the kinds of PDU a peer may send: the whole legality of a session in one table."""
+"""The session's states and, per state, the kinds of PDU a peer may send: the whole legality of a session in one
+table.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,8 @@ from carrier.model import Role
 
 
 class State(Enum):
+    """Where a session is; it only moves downwards in this list."""
+
     OPEN = auto()
     """The connection is up, nobody has asked to bind."""
     BINDING = auto()

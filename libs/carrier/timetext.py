@@ -27,7 +27,9 @@ def login_stamp(epoch: float) -> int:
 
 
 def stamp_distance(stamp: int, epoch: float) -> float | None:
-    """Seconds between a received ``MMDDhhmmss`` and ``epoch``, taking the nearest year; None when it is no such time."""
+    """Seconds between a received ``MMDDhhmmss`` and ``epoch``, taking the nearest year; None when it is no such
+    time.
+    """
     text = f"{stamp:010d}"
     year = time.gmtime(epoch + _BEIJING).tm_year
     distances: list[float] = []

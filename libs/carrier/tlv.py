@@ -1,14 +1,15 @@
 """Optional parameters: tag, length, value after the mandatory fields, in the two protocols that have them.
 
-A known tag appears under its own name, an unknown one as ``0x1401``; a repeated one is a list. The order between different tags is
-the dictionary's order. A value whose form its type cannot show (an integer of unusual length, a string with its NUL missing)
-appears as ``hex:...``, so that encoding gives the same octets back.
+A known tag appears under its own name, an unknown one as ``0x1401``; a repeated one is a list. The order between
+different tags is the dictionary's order. A value whose form its type cannot show (an integer of unusual length, a
+string with its NUL missing) appears as ``hex:...``, so that encoding gives the same octets back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from struct import Struct
 from typing import Any, Literal
 
 from carrier.errors import CarrierError
@@ -65,7 +66,7 @@ class Tlvs(Field):
     def _unknown(self, name: str, offset: int) -> Tag:
         if len(name) == 6 and name.startswith("0x"):
             try:
-                number = int(name[2:], 16)
+                number = int(name, 16)
             except ValueError:
                 number = -1
             if number >= 0 and number not in self.by_number:
@@ -103,16 +104,20 @@ def _octets(tag: Tag, value: object, offset: int) -> bytes:
     return octets
 
 
+_TAG_LENGTH = Struct(">HH")
+
+
 def scan(frame: bytes, offset: int) -> Mapping[int, bytes]:
     """The fast path: tag number to its last value, up to the end of ``frame``; one pass, no names."""
     found: dict[int, bytes] = {}
     end = len(frame)
     while offset < end:
-        if end - offset < 4:
+        start = offset + 4
+        if start > end:
             raise CarrierError(f"{end - offset} stray octets after the last optional parameter", offset)
-        stop = offset + 4 + (frame[offset + 2] << 8 | frame[offset + 3])
-        if stop > end:
-            raise CarrierError("optional parameter runs past the end of the PDU", offset)
-        found[frame[offset] << 8 | frame[offset + 1]] = frame[offset + 4 : stop]
-        offset = stop
+        tag, length = _TAG_LENGTH.unpack_from(frame, offset)
+        offset = start + length
+        if offset > end:
+            raise CarrierError("optional parameter runs past the end of the PDU", start - 4)
+        found[tag] = frame[start:offset]
     return found

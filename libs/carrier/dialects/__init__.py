@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
 from carrier.dialect import Dialect
+from carrier.dialects.cmpp import Cmpp20, Cmpp30
+from carrier.dialects.sgip12 import Sgip12
+from carrier.dialects.smgp30 import Smgp30
 from carrier.dialects.smpp34 import Smpp34
 from carrier.errors import UsageError
 
-_DIALECTS: dict[str, type[Dialect]] = {kind.name: kind for kind in (Smpp34,)}
+_DIALECTS: dict[str, tuple[Callable[[Any], Dialect], type[Any]]] = {
+    Smpp34.name: (Smpp34, Smpp34.settings_type),
+    Cmpp20.name: (Cmpp20, Cmpp20.settings_type),
+    Cmpp30.name: (Cmpp30, Cmpp30.settings_type),
+    Sgip12.name: (Sgip12, Sgip12.settings_type),
+    Smgp30.name: (Smgp30, Smgp30.settings_type),
+}
 
 NAMES: tuple[str, ...] = tuple(_DIALECTS)
 
@@ -21,14 +30,14 @@ def dialect(name: str, settings: Mapping[str, Any] | None = None) -> Dialect:
 
     Raises ``UsageError`` naming what is wrong: an unknown protocol, an unknown setting, or a value of the wrong type.
     """
-    kind = _DIALECTS.get(name)
-    if kind is None:
+    if name not in _DIALECTS:
         raise UsageError(f"protocol {name!r} is not one of {', '.join(NAMES)}")
-    known = set(kind.settings_type.__dataclass_fields__)
-    unknown = sorted(set(settings or {}) - known)
+    make, settings_type = _DIALECTS[name]
+    given = dict(settings or {})
+    unknown = sorted(set(given) - set(settings_type.__dataclass_fields__))
     if unknown:
         raise UsageError(f"{name} has no setting {unknown[0]!r}")
     try:
-        return kind(msgspec.convert(dict(settings or {}), kind.settings_type))
+        return make(msgspec.convert(given, settings_type))
     except msgspec.ValidationError as error:
         raise UsageError(f"{name}: {error}") from error

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from struct import Struct
+from typing import ClassVar
 
 from carrier.dialect import ANSWER, BindAnswer, BindRequest, Credentials, Dialect, Kind, Limits, Rights
 from carrier.dialects.smpp34_tables import BIND_REFUSALS, CODEC, LARGEST_FRAME, STATUSES
@@ -110,6 +111,8 @@ class Smpp34Settings:
 
 
 class Smpp34(Dialect):
+    """The international protocol; ESME is our client role, SMSC the server role."""
+
     name = "smpp34"
     settings_type = Smpp34Settings
     codec = CODEC
@@ -117,7 +120,7 @@ class Smpp34(Dialect):
     header_size = 16
     largest_frame = LARGEST_FRAME
     last_sequence = 0x7FFFFFFF
-    codings = {"gsm7": 0, "ascii": 1, "latin1": 3, "octets": 4, "ucs2": 8}
+    codings: ClassVar[Mapping[str, int]] = {"gsm7": 0, "ascii": 1, "latin1": 3, "octets": 4, "ucs2": 8}
     remembers_answers = False
     malformed = 0x02
     wrong_state = 0x04
@@ -125,7 +128,7 @@ class Smpp34(Dialect):
     duplicate = 0x08
     unknown_command = 0x03
     bad_length = 0x02
-    submit_statuses = {
+    submit_statuses: ClassVar[Mapping[Outcome, int]] = {
         Outcome.OK: 0,
         Outcome.THROTTLED: 0x58,
         Outcome.TEMPORARY: 0x08,
@@ -133,7 +136,7 @@ class Smpp34(Dialect):
         Outcome.SESSION: 0x04,
         Outcome.UNCERTAIN: 0xFF,
     }
-    deliver_statuses = {
+    deliver_statuses: ClassVar[Mapping[Outcome, int]] = {
         Outcome.OK: 0,
         Outcome.THROTTLED: 0x64,
         Outcome.TEMPORARY: 0x64,
@@ -141,11 +144,17 @@ class Smpp34(Dialect):
         Outcome.SESSION: 0x04,
         Outcome.UNCERTAIN: 0x64,
     }
-    refusals = {Refusal.CREDENTIALS: 0x0E, Refusal.VERSION: 0x04, Refusal.LIMIT: 0x05, Refusal.TEMPORARY: 0x0D}
+    refusals: ClassVar[Mapping[Refusal, int]] = {
+        Refusal.CREDENTIALS: 0x0E,
+        Refusal.VERSION: 0x04,
+        Refusal.LIMIT: 0x05,
+        Refusal.TEMPORARY: 0x0D,
+    }
 
     def __init__(self, settings: Smpp34Settings | None = None, *, tlvs: bool = True) -> None:
         self.settings = settings or Smpp34Settings()
         self._tlvs = tlvs
+        self._source_kind = bytes((self.settings.source_ton, self.settings.source_npi))
         self._destination_kind = bytes((self.settings.dest_ton, self.settings.dest_npi))
 
     # Exact path and frames --------------------------------------------------------------------------------------------
@@ -219,7 +228,7 @@ class Smpp34(Dialect):
     def refusal(self, status: int) -> Refusal:
         return BIND_REFUSALS.get(status, Refusal.TEMPORARY)
 
-    def negotiated(self, version: int) -> Dialect:
+    def negotiated(self, role: Role, version: int) -> Dialect:
         """To a peer of 3.3 or older no optional parameter is sent (clause 3.4)."""
         return self if version >= VERSION or not self._tlvs else Smpp34(self.settings, tlvs=False)
 
@@ -230,46 +239,46 @@ class Smpp34(Dialect):
     # Submit -----------------------------------------------------------------------------------------------------------
 
     def submit(self, submit: Submit, sequence: int) -> bytes:
+        """One join of two cached parts, the number and the content: few senders and few flags pass over a link."""
         if submit.more_destinations:
             return self._submit_multi(submit, sequence)
-        source = self._source(submit.source)
-        destination = self._destination_kind + _number(submit.destination, "destination_addr")
-        return self._message(SUBMIT_SM, submit, b"".join((source, destination, b"\0")), sequence)
+        prefix = _prefix(submit.service_type, submit.source, self._source_kind, self._destination_kind)
+        return self._message(SUBMIT_SM, submit, prefix + _number(submit.destination, "destination_addr"), sequence)
 
     def _submit_multi(self, submit: Submit, sequence: int) -> bytes:
         numbers = (submit.destination, *submit.more_destinations)
         if len(numbers) > 254:
             raise CarrierError("number_of_dests: at most 254", 16)
+        prefix = _prefix(submit.service_type, submit.source, self._source_kind, bytes((len(numbers),)))
         each = b"\x01" + self._destination_kind
-        listed = b"".join(each + _number(number, "destination_addr") + b"\0" for number in numbers)
-        source = self._source(submit.source)
-        return self._message(SUBMIT_MULTI, submit, source + bytes((len(numbers),)) + listed, sequence)
+        listed = b"\0".join(each + _number(number, "destination_addr") for number in numbers)
+        return self._message(SUBMIT_MULTI, submit, prefix + listed, sequence)
 
     def _message(self, command: int, submit: Submit, addresses: bytes, sequence: int) -> bytes:
+        """``addresses`` is everything before the NUL that ends the last address."""
         content = submit.content
         length = len(content)
         tail = b""
         if length > 254 or (submit.part_total > 1 and not submit.udhi):
             content, tail = self._optional(submit)
             length = len(content)
-        if not 0 <= submit.priority <= 3:
-            raise CarrierError("priority_flag: 0 to 3", 16)
-        body = b"".join(
-            (
-                _service_type(submit.service_type),
-                addresses,
-                bytes(((_UDHI if submit.udhi else 0) | self.settings.esm_mode, submit.protocol_id, submit.priority)),
-                _when(submit.schedule, "schedule_delivery_time"),
-                _when(submit.validity, "validity_period"),
-                bytes((1 if submit.wants_report else 0, 0, submit.data_coding, 0, length)),
-                content,
-                tail,
-            )
+        flags = _flags(
+            (_UDHI if submit.udhi else 0) | self.settings.esm_mode,
+            submit.protocol_id,
+            submit.priority,
+            submit.schedule,
+            submit.validity,
+            1 if submit.wants_report else 0,
+            submit.data_coding,
+            length,
         )
-        return _HEADER.pack(16 + len(body), command, 0, sequence) + body
+        total = 16 + len(addresses) + len(flags) + length + len(tail)
+        return b"".join((_HEADER.pack(total, command, 0, sequence), addresses, flags, content, tail))
 
     def _optional(self, message: Submit | Mo) -> tuple[bytes, bytes]:
-        """Content beyond 254 octets travels as message_payload; parts without a header in the content as sar_* (clause 5.3.2.22)."""
+        """Content beyond 254 octets travels as message_payload; parts without a header in the content as sar_*
+        (clause 5.3.2.22).
+        """
         content, tail = message.content, b""
         if not self._tlvs:
             raise CarrierError("the peer's version has no optional parameters: content too long or in parts", 16)
@@ -285,9 +294,6 @@ class Smpp34(Dialect):
             tail += _tlv(_MESSAGE_PAYLOAD, content)
             content = b""
         return content, tail
-
-    def _source(self, source: str) -> bytes:
-        return _source_address(source, self.settings.source_ton, self.settings.source_npi)
 
     def read_submit(self, frame: bytes) -> Submit:
         command = int.from_bytes(frame[4:8], "big")
@@ -351,12 +357,9 @@ class Smpp34(Dialect):
             content, tail = self._receipt(item)
         body = b"".join(
             (
-                _service_type(service),
-                self._destination_kind,
-                _number(source, "source_addr"),
-                b"\0",
-                self._source(destination),
-                bytes((esm, pid, 0, 0, 0, 0, 0, coding, 0, len(content))),
+                _prefix(service, source, self._destination_kind, self._source_kind),
+                _number(destination, "destination_addr"),
+                _flags(esm, pid, 0, "", "", 0, coding, len(content)),
                 content,
                 tail,
             )
@@ -398,9 +401,9 @@ class Smpp34(Dialect):
             )
         marked = esm & _TYPE in (_RECEIPT, _INTERMEDIATE)
         if marked or (self.settings.receipts_unmarked and content.startswith(b"id:")):
-            receipt = parse(content)
+            receipt = parse(content.decode("latin-1"))
             if receipt is not None or marked:
-                return _report(receipt, tlvs, source, destination, frame)
+                return _report(receipt or _NO_RECEIPT, tlvs, source, destination, frame)
         total, number, reference = _sar(tlvs) if tlvs else (1, 1, 0)
         return Mo(
             source=source,
@@ -472,7 +475,8 @@ class Smpp34(Dialect):
         return int(status)
 
 
-# Octets of one field ----------------------------------------------------------------------------------------------------
+# Octets of one field
+# ----------------------------------------------------------------------------------------------------
 
 
 def _cstr(value: str, most: int, name: str) -> bytes:
@@ -489,31 +493,47 @@ def _number(value: str, name: str, most: int = 20) -> bytes:
     return octets
 
 
-def _when(value: str, name: str) -> bytes:
-    if not value:
-        return b"\0"
-    if len(value) != 16:
-        raise CarrierError(f"{name}: must have 16 characters", 16)
-    return _cstr(value, 16, name)
-
-
-@lru_cache(maxsize=1024)
-def _service_type(value: str) -> bytes:
-    return _cstr(value, 5, "service_type")
+@lru_cache(maxsize=4096)
+def _prefix(service_type: str, source: str, source_kind: bytes, destination_kind: bytes) -> bytes:
+    """From the body's start to the destination's digits. A sender with letters has TON 5, NPI 0 (reference 5.9)."""
+    plain = source.isdecimal() or not source
+    return b"".join(
+        (
+            _cstr(service_type, 5, "service_type"),
+            source_kind if plain else b"\x05\x00",
+            _cstr(source, 20, "source_addr"),
+            destination_kind,
+        )
+    )
 
 
 @lru_cache(maxsize=4096)
-def _source_address(source: str, ton: int, npi: int) -> bytes:
-    """Few different senders pass over a link; an alphanumeric one has TON 5, NPI 0."""
-    plain = source.isdecimal() or not source
-    return bytes((ton, npi) if plain else (5, 0)) + _cstr(source, 20, "source_addr")
+def _flags(
+    esm: int, pid: int, priority: int, schedule: str, validity: str, registered: int, coding: int, length: int
+) -> bytes:
+    """From the NUL of the destination to sm_length."""
+    if not 0 <= priority <= 3:
+        raise CarrierError("priority_flag: 0 to 3", 16)
+    try:
+        fixed = bytes((0, esm, pid, priority)), bytes((registered, 0, coding, 0, length))
+    except ValueError:
+        raise CarrierError("esm_class, protocol_id and data_coding: 0 to 255", 16) from None
+    times = _when(schedule, "schedule_delivery_time") + _when(validity, "validity_period")
+    return fixed[0] + times + fixed[1]
+
+
+def _when(value: str, name: str) -> bytes:
+    if len(value) not in (0, 16):
+        raise CarrierError(f"{name}: must have 16 characters", 16)
+    return _cstr(value, 16, name)
 
 
 def _tlv(tag: int, value: bytes) -> bytes:
     return tag.to_bytes(2, "big") + len(value).to_bytes(2, "big") + value
 
 
-# Parts of a frame -------------------------------------------------------------------------------------------------------
+# Parts of a frame
+# -------------------------------------------------------------------------------------------------------
 
 _Split = tuple[str, str, str, int, int, int, str, str, int, int, bytes, Mapping[int, bytes]]
 _NO_TLVS: Mapping[int, bytes] = {}
@@ -521,36 +541,38 @@ _NO_TLVS: Mapping[int, bytes] = {}
 
 def _split(frame: bytes) -> _Split:
     """submit_sm and deliver_sm in one pass. When it does not fit, the exact path says where and why."""
-    index = frame.index
+    text = frame.decode("latin-1")
+    index = text.index
     try:
-        service = index(0, 16)
-        source = index(0, service + 3)
-        destination = index(0, source + 3)
-        schedule = index(0, destination + 4)
-        validity = index(0, schedule + 1)
+        service = index("\0", 16)
+        source = index("\0", service + 3)
+        destination = index("\0", source + 3)
+        schedule = index("\0", destination + 4)
+        validity = index("\0", schedule + 1)
         start = validity + 6
-        stop = start + frame[validity + 5]
-        esm, pid, priority = frame[destination + 1 : destination + 4]
+        stop = start + frame[start - 1]
     except (ValueError, IndexError):
         raise _explained(frame) from None
     end = len(frame)
     if stop > end:
         raise _explained(frame)
-    tlvs = scan(frame, stop) if stop < end else _NO_TLVS
     content = frame[start:stop]
-    if tlvs and not content:
-        content = tlvs.get(_MESSAGE_PAYLOAD, b"")
+    tlvs = _NO_TLVS
+    if stop < end:
+        tlvs = scan(frame, stop)
+        if not content:
+            content = tlvs.get(_MESSAGE_PAYLOAD, b"")
     return (
-        frame[16:service].decode("latin-1"),
-        frame[service + 3 : source].decode("latin-1"),
-        frame[source + 3 : destination].decode("latin-1"),
-        esm,
-        pid,
-        priority,
-        frame[destination + 4 : schedule].decode("latin-1"),
-        frame[schedule + 1 : validity].decode("latin-1"),
-        frame[validity + 1],
-        frame[validity + 3],
+        text[16:service],
+        text[service + 3 : source],
+        text[source + 3 : destination],
+        frame[destination + 1],
+        frame[destination + 2],
+        frame[destination + 3],
+        text[destination + 4 : schedule],
+        text[schedule + 1 : validity],
+        frame[start - 5],
+        frame[start - 3],
         content,
         tlvs,
     )
@@ -564,26 +586,24 @@ def _explained(frame: bytes) -> CarrierError:
     return CarrierError("the message does not fit its layout", 16)
 
 
-def _report(receipt: Receipt | None, tlvs: Mapping[int, bytes], source: str, destination: str, frame: bytes) -> Report:
+_NO_RECEIPT = Receipt("", "", "", "", "", "")
+
+
+def _report(receipt: Receipt, tlvs: Mapping[int, bytes], source: str, destination: str, frame: bytes) -> Report:
     """The parameters receipted_message_id and message_state win over the text (reference 5.14)."""
-    message_id = tlvs.get(_RECEIPTED_ID, b"").split(b"\0", 1)[0] or (receipt.id if receipt else b"")
-    number = tlvs.get(_MESSAGE_STATE)
-    state = _STATE_NUMBERS.get(number[0]) if number else None
+    message_id, submitted, done, stat, error, text = receipt
+    state = None
+    if tlvs:
+        named = tlvs.get(_RECEIPTED_ID)
+        if named:
+            message_id = named.split(b"\0", 1)[0].decode("latin-1") or message_id
+        number = tlvs.get(_MESSAGE_STATE)
+        if number:
+            state = _STATE_NUMBERS.get(number[0])
     if state is None:
-        state = state_of(receipt.stat) if receipt and receipt.stat else ReportState.UNKNOWN
-    return Report(
-        message_id=message_id.decode("latin-1"),
-        state=state,
-        final=state is not ReportState.ENROUTE,
-        stat=receipt.stat.decode("latin-1") if receipt else "",
-        error=receipt.error.decode("latin-1") if receipt else "",
-        recipient=source,
-        sender=destination,
-        submitted=receipt.submitted.decode("latin-1") if receipt else "",
-        done=receipt.done.decode("latin-1") if receipt else "",
-        text=receipt.text.decode("latin-1") if receipt else "",
-        raw=frame,
-    )
+        state = state_of(stat) if stat else ReportState.UNKNOWN
+    final = state is not ReportState.ENROUTE
+    return Report(message_id, state, final, stat, error, source, destination, submitted, done, text, frame)
 
 
 def _sar(tlvs: Mapping[int, bytes]) -> tuple[int, int, int]:

@@ -1,4 +1,6 @@
-"""SMPP 3.4 Issue 1.2 as tables: every PDU, every optional parameter, every status (clauses 4 and 5 of the specification)."""
+"""SMPP 3.4 Issue 1.2 as tables: every PDU, every optional parameter, every status (clauses 4 and 5 of the
+specification).
+"""
 
 from __future__ import annotations
 
@@ -240,4 +242,6 @@ BIND_REFUSALS: dict[int, Refusal] = {
     0x04: Refusal.VERSION,
     0x03: Refusal.VERSION,
 }
-"""Of a bind answer. ESME_RBINDFAIL (0x0D) is what gateways say both to a wrong account and to one session too many: back off."""
+"""Of a bind answer. ESME_RBINDFAIL (0x0D) is what gateways say both to a wrong account and to one session too many:
+back off.
+"""
