@@ -107,7 +107,7 @@ class Gateway:
     def new_message_id(self) -> str:
         """Return the next carrier id, in the dialect's notation."""
         self._serial += 1
-        return f"{self._serial:08x}"
+        return self.dialect.message_id(self._serial, self.wall())
 
     # Sessions ---------------------------------------------------------------------------------------------------------
 
@@ -224,7 +224,7 @@ class Gateway:
         stamp = time.strftime("%y%m%d%H%M", time.gmtime(self.wall() + 8 * 3600))
         ids = [self.behaviour.written_id(message_id)] * plan.copies
         if plan.wrong_first:
-            ids.insert(0, f"{self._serial + 0x70000000:08x}")
+            ids.insert(0, self.dialect.message_id(self._serial + 0x7000, self.wall()))
         counts = connection.stats.counts
         for written in ids:
             counts["receipts_waiting"] += 1
