@@ -6,6 +6,7 @@ What a later version needs and an older file lacks is added; nothing that exists
 
 from __future__ import annotations
 
+import hmac
 import json
 import os
 import secrets
@@ -18,6 +19,10 @@ from guanxin.stack.services import SERVICES
 
 def _token() -> str:
     return secrets.token_urlsafe(24)
+
+
+def _key() -> str:
+    return f"gx_{secrets.token_hex(8)}_{secrets.token_urlsafe(32)}"  # the shape of `servicekit.auth.ApiKey`
 
 
 def _password() -> str:
@@ -49,10 +54,12 @@ def _logins() -> list[Login]:
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """All secrets; ``api_key`` is the demo enterprise's, ``operator_token`` is for administration over HTTP."""
+    """All secrets; ``api_key`` is the demo enterprise's, ``operator_token`` is for administration over HTTP (the
+    admin's key).
+    """
 
-    api_key: str = field(default_factory=lambda: f"gx_{_token()}")
-    operator_token: str = field(default_factory=lambda: f"gxop_{_token()}")
+    api_key: str = field(default_factory=_key)
+    operator_token: str = field(default_factory=_key)
     session_secret: str = field(default_factory=_token)
     database_password: str = field(default_factory=_token)
     role_passwords: dict[str, str] = field(
@@ -61,6 +68,21 @@ class Secrets:
     carrier_password: str = field(default_factory=lambda: secrets.token_hex(4))  # SMPP allows eight octets
     sftp_password: str = field(default_factory=_token)
     logins: list[Login] = field(default_factory=_logins)
+
+    def of_service(self, service: str) -> dict[str, str]:
+        """Return what ``service`` may know, under its settings' names; one service cannot sign in another's name."""
+        own = hmac.digest(self.session_secret.encode(), service.encode(), "sha256").hex()
+        known = {"session_secret": own, "operator_token": self.operator_token}
+        if service == "review":
+            accounts = [
+                {"name": login.user, "password": login.password, "role": login.role, "display": login.user}
+                | ({"api_key": self.operator_token} if login.role == "admin" else {})
+                for login in self.logins
+            ]
+            known["review_bootstrap_users"] = json.dumps(accounts)
+        if service == "billing-sync":
+            known["sftp_password"] = self.sftp_password
+        return known
 
 
 def load_or_create(path: Path) -> Secrets:

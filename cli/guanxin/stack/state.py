@@ -1,4 +1,4 @@
-"""What the supervisor remembers on disk between runs: the ports it used, and whether first-time steps were done.
+"""What the supervisor remembers on disk between runs: the ports it used.
 
 The file is replaced whole, so a reader sees one version or the other. It holds no secret.
 """
@@ -15,10 +15,9 @@ from pathlib import Path
 
 @dataclass(slots=True)
 class Remembered:
-    """``ports`` by component and name; ``marks`` are digests of inputs of steps that need not run again."""
+    """``ports`` by component and name."""
 
     ports: dict[str, dict[str, int]] = field(default_factory=dict)
-    marks: dict[str, str] = field(default_factory=dict)
 
 
 def load(path: Path) -> Remembered:
@@ -27,9 +26,13 @@ def load(path: Path) -> Remembered:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return Remembered(ports=content["ports"], marks=content["marks"])
-    except (OSError, ValueError, KeyError, TypeError):
+        ports = {
+            component: {name: int(port) for name, port in chosen.items()}
+            for component, chosen in content["ports"].items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return Remembered()
+    return Remembered(ports)
 
 
 def save(path: Path, remembered: Remembered) -> None:

@@ -185,6 +185,7 @@ class Supervisor:
             return
         arguments = ["--demo"] if layout.config.stack.demo else []
         await self._one_off(layout, "seed", SEED_MODULE, *arguments)
+        layout.secrets = credentials.load_or_create(self.local / "secrets.json")  # it may have been given keys to keep
 
     async def _one_off(self, layout: table.Layout, step: str, module: str, *arguments: str) -> None:
         async with self._step(step):

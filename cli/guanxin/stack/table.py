@@ -40,9 +40,19 @@ class Service:
 
 
 _SERVICES: dict[str, Service] = {
-    "ingest": Service("ingest", 8080),
+    # Business systems of the demo listen on this machine.
+    "ingest": Service("ingest", 8080, environment={"GUANXIN_WEBHOOK_PRIVATE_TARGETS": "true"}),
     "spamfilter": Service("spamfilter", 8081),
-    "review": Service("review", 8082),
+    # The demo must work at any hour of any day; where it matters the hours are the specification's.
+    "review": Service(
+        "review",
+        8082,
+        environment={
+            "GUANXIN_REVIEW_HOURS": "00:00-24:00",
+            "GUANXIN_REVIEW_EVERY_DAY": "true",
+            "GUANXIN_REVIEW_SENDING_WINDOW": "00:00-24:00",
+        },
+    ),
     "dispatch": Service("dispatch", 8083),
     "billing-sync": Service("billing_sync", 8084, extra_ports={"sftp": 2222}),
 }
@@ -208,7 +218,13 @@ class Layout:
 
     def service_environment(self, service: str, instance: str) -> dict[str, str]:
         """Return the settings of a process of ``service``."""
-        return {**self._common_environment(service, instance), "GUANXIN_DATABASE_URL": self.role_url(service)}
+        secrets_file = self.local / "run" / f"secrets-{service}.json"
+        credentials.write_private(secrets_file, self.secrets.of_service(service))
+        return {
+            **self._common_environment(service, instance),
+            "GUANXIN_DATABASE_URL": self.role_url(service),
+            "GUANXIN_SECRETS_FILE": str(secrets_file),
+        }
 
     def _common_environment(self, service: str, instance: str) -> dict[str, str]:
         state = self.local / "state" / instance
@@ -218,7 +234,6 @@ class Layout:
             "GUANXIN_INSTANCE": instance,
             "GUANXIN_KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers,
             "GUANXIN_STATE_DIR": str(state),
-            "GUANXIN_SECRETS_FILE": str(self.local / "secrets.json"),
             "GUANXIN_LINKS_FILE": str(self.local / "links.json"),
             "GUANXIN_ASSETS_DIR": str(paths.assets_dir()),
             "GUANXIN_LOCAL_DIR": str(self.local),
@@ -248,7 +263,11 @@ class Layout:
         """Return a command that runs once and ends (topics, migrations, seed), with the rights of the database's
         owner.
         """
-        settings = {**self._common_environment(name, name), "GUANXIN_DATABASE_URL": self.database_url}
+        settings = {
+            **self._common_environment(name, name),
+            "GUANXIN_DATABASE_URL": self.database_url,
+            "GUANXIN_SECRETS_FILE": str(self.local / "secrets.json"),
+        }
         return self._launcher([sys.executable, "-m", module, *arguments], settings)()
 
     def _launcher(self, command: list[str], settings: dict[str, str]) -> Callable[[], Launch]:

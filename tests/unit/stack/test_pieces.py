@@ -89,7 +89,7 @@ def test_a_memory_that_cannot_be_read_is_like_none(tmp_path, content):
 
 
 def test_the_memory_comes_back(tmp_path):
-    remembered = state.Remembered(ports={"kafka": {"kafka": 9092}}, marks={"seed": "x"})
+    remembered = state.Remembered(ports={"kafka": {"kafka": 9092}})
     state.save(tmp_path / "state.json", remembered)
     assert state.load(tmp_path / "state.json") == remembered
     assert [entry.name for entry in tmp_path.iterdir()] == ["state.json"]
