@@ -134,6 +134,11 @@ async def bench(kafka_bootstrap: str, postgres_url: str, topic_prefix: str) -> A
 
 
 @pytest.fixture
+def bench_factory() -> Callable[..., Any]:
+    return bench_on
+
+
+@pytest.fixture
 def make_event() -> Callable[..., Outgoing]:
     return event
 
