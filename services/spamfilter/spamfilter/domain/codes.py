@@ -7,6 +7,7 @@ code, holds exactly one, and neither link nor contact.  Anything else is demoted
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 
 from spamfilter.domain import features, fold, views
@@ -82,12 +83,7 @@ def has_code_shape(text: str) -> bool:
     base = views.base_of(fold.prepare(text))
     if _CUE.search(base) is None or features.find("@link", base) or features.find("@contact", base):
         return False
-    numbered = _with_digits(text)
-    if numbered:
-        return len(numbered) == 1
-    # No digit anywhere: a code of letters is written in capitals; ordinary words are not.
-    return len({token for token in _TOKEN.findall(text) if token.isupper()}) == 1
-
-
-def _with_digits(text: str) -> set[str]:
-    return {token for token in _TOKEN.findall(text) if _DIGITS.search(token)}
+    tokens = set(_TOKEN.findall(unicodedata.normalize("NFKC", text)))
+    numbered = {token for token in tokens if _DIGITS.search(token)}
+    # Where no token has a digit: a code of letters is written in capitals; ordinary words are not.
+    return len(numbered or {token for token in tokens if token.isupper()}) == 1

@@ -18,6 +18,9 @@ in.
 
 LATIN_RUN = re.compile(r"[a-z]+")
 
+SPELLED_SPACE = re.compile("(?<=[\ue000-\uf8ff]) (?=[\ue000-\uf8ff])")
+"""A space between two syllables (dai kuan): once both are sounds it parts nothing."""
+
 MAX_RUN = 64
 """Letters; a longer run is no spelling of words and is left as it is."""
 

@@ -7,6 +7,7 @@ equal.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -50,7 +51,8 @@ def skeleton_of(joined: str) -> str:
 
 def pinyin_of(skeleton: str) -> str:
     """Return the pinyin view of a skeleton view."""
-    return pinyin.LATIN_RUN.sub(pinyin.voice, skeleton.translate(pinyin.SOUND))
+    sounds = pinyin.LATIN_RUN.sub(pinyin.voice, skeleton.translate(pinyin.SOUND))
+    return pinyin.SPELLED_SPACE.sub("", sounds) if " " in sounds else sounds
 
 
 def join(texts: Sequence[str]) -> str:
@@ -66,11 +68,8 @@ def trace_base(text: str) -> Traced:
 def trace_skeleton(text: str) -> Traced:
     """Return the skeleton view with its origin."""
     bare = _folded(fold.prepare(text), fold.BARE)
-    drop = {i for match in fold.LOOSE_SPACE.finditer(bare.view) for i in range(*match.span())}
-    keep = [i for i in range(len(bare.view)) if i not in drop]
-    view = "".join(bare.view[i] for i in keep)
-    starts = [bare.starts[i] for i in keep]
-    ends = [bare.ends[i] for i in keep]
+    close = _without(bare, fold.LOOSE_SPACE)
+    view, starts, ends = close.view, close.starts, close.ends
     out = Traced("", [], [])
     letters: list[str] = []
     at = 0
@@ -107,7 +106,17 @@ def trace_pinyin(skeleton: Traced) -> Traced:
             ends.append(skeleton.ends[at + size - 1])
             at += size
     letters.append(sounds[at:])
-    return Traced("".join(letters), starts + skeleton.starts[at:], ends + skeleton.ends[at:])
+    voiced = Traced("".join(letters), starts + skeleton.starts[at:], ends + skeleton.ends[at:])
+    return _without(voiced, pinyin.SPELLED_SPACE)
+
+
+def _without(traced: Traced, pattern: re.Pattern[str]) -> Traced:
+    """Return the view without what the pattern matches."""
+    drop = {i for match in pattern.finditer(traced.view) for i in range(*match.span())}
+    keep = [i for i in range(len(traced.view)) if i not in drop]
+    return Traced(
+        "".join(traced.view[i] for i in keep), [traced.starts[i] for i in keep], [traced.ends[i] for i in keep]
+    )
 
 
 def _folded(text: str, table: dict[int, str]) -> Traced:
