@@ -182,8 +182,8 @@ class Dialect(ABC):
         """The dialect for one account, where messages repeat who sends them."""
         return self
 
-    def message_id(self, serial: int, wall: float) -> str:
-        """A message id as a server of this protocol makes it, from a serial number it counts itself."""
+    def message_id(self, request: bytes, serial: int, wall: float) -> str:
+        """The id a server of this protocol gives a submit: from a serial it counts itself, or from the request's own."""
         return f"{serial:x}"
 
     # Login ----------------------------------------------------------------------------------------------------------

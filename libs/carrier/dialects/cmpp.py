@@ -128,7 +128,7 @@ class Cmpp(Dialect):
     def read_header(self, data: bytes, offset: int) -> tuple[int, int, int]:
         return _HEADER.unpack_from(data, offset)
 
-    def message_id(self, serial: int, wall: float) -> str:
+    def message_id(self, request: bytes, serial: int, wall: float) -> str:
         """Month, day, hour, minute, second, gateway code, serial in 64 bits (2.14)."""
         stamp = login_stamp(wall)
         parts = [stamp // 100**power % 100 for power in (4, 3, 2, 1, 0)]

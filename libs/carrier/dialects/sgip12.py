@@ -154,6 +154,10 @@ class Sgip12(Dialect):
     def sequence_base(self, wall: float) -> int:
         return self.settings.node_id << 64 | login_stamp(wall) << 32
 
+    def message_id(self, request: bytes, serial: int, wall: float) -> str:
+        """The request's own sequence (3.3)."""
+        return request[8:20].hex()
+
     # Login ------------------------------------------------------------------------------------------------------------
 
     def rights(self, role: Role, mode: BindMode) -> Rights:

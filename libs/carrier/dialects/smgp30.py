@@ -162,7 +162,7 @@ class Smgp30(Dialect):
     def read_header(self, data: bytes, offset: int) -> tuple[int, int, int]:
         return _HEADER.unpack_from(data, offset)
 
-    def message_id(self, serial: int, wall: float) -> str:
+    def message_id(self, request: bytes, serial: int, wall: float) -> str:
         """Gateway, MMDDHHMM and serial as 20 decimal digits, which are the id's ten octets in BCD (4.9)."""
         return f"{self.settings.gateway}{login_stamp(wall) // 100:08d}{serial % 1_000_000:06d}"
 
