@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -81,13 +83,39 @@ async def module_postgres_url(postgres_admin_url: str) -> AsyncIterator[str]:
         yield url
 
 
+def _open_directory() -> Iterator[Path]:
+    # pytest's own directories are closed to other users; where root must start PostgreSQL under another uid, that
+    # one has to get in.
+    directory = Path(tempfile.mkdtemp(prefix="guanxin-test-"))
+    directory.chmod(0o711)
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)
+
+
 @pytest.fixture
-def stack_factory(tmp_path: Path) -> Iterator[Callable[[], RunningStack]]:
+def open_path() -> Iterator[Path]:
+    """A temporary directory that processes of another user may pass through."""
+    yield from _open_directory()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of a Chromium; where there is none tests are skipped, except in CI, where that is a failure."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = os.environ.get("GUANXIN_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    if found is None:
+        assert not os.environ.get("GUANXIN_REQUIRE_BROWSER"), "a browser is required here and none was found"
+        pytest.skip("no Chromium on this machine")
+    return found
+
+
+@pytest.fixture
+def stack_factory(open_path: Path) -> Iterator[Callable[[], RunningStack]]:
     """Makes whole local stacks (down at first) that are gone when the test is."""
     made: list[RunningStack] = []
 
     def make() -> RunningStack:
-        made.append(RunningStack(tmp_path / f"stack-{len(made)}"))
+        made.append(RunningStack(open_path / f"stack-{len(made)}"))
         return made[-1]
 
     yield make
@@ -96,11 +124,14 @@ def stack_factory(tmp_path: Path) -> Iterator[Callable[[], RunningStack]]:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+def stack() -> Iterator[RunningStack]:
     """One whole stack without demo data that is up and shared: mark its users ``xdist_group("stack")``, and kill
     nothing of it.
     """
-    shared = RunningStack(tmp_path_factory.mktemp("stack"))
-    shared.up("[stack]\ndemo = false\n")
-    yield shared
-    shared.down()
+    for directory in _open_directory():
+        shared = RunningStack(directory)
+        try:
+            shared.up("[stack]\ndemo = false\n")
+            yield shared
+        finally:
+            shared.down()

@@ -19,6 +19,7 @@ from guanxin.stack.errors import StackError
 
 CONNECT_TIMEOUT_S = 15.0
 ANSWER_TIMEOUT_S = 10.0
+LEAVE_TIMEOUT_S = 60.0
 
 Event = dict[str, Any]
 DOWN: Event = {"state": "down", "components": []}
@@ -48,6 +49,7 @@ def bring_up(local: Path, config_path: Path | None, *, hold: bool) -> Iterator[E
 
 
 def _join_or_start(local: Path, config_path: Path | None) -> tuple[Client, bool]:
+    _await_end_of_a_leaving_one(local)
     try:
         with Client(local, ANSWER_TIMEOUT_S) as client:
             present = client.ask(op="status")
@@ -60,6 +62,12 @@ def _join_or_start(local: Path, config_path: Path | None) -> tuple[Client, bool]
         return Client(local), False
     except UnreachableError:
         return _start(local, config_path), True
+
+
+def _await_end_of_a_leaving_one(local: Path) -> None:
+    deadline = time.monotonic() + LEAVE_TIMEOUT_S
+    while status(local)["state"] == "stopping" and time.monotonic() < deadline:
+        time.sleep(0.1)
 
 
 def _start(local: Path, config_path: Path | None) -> Client:

@@ -66,6 +66,7 @@ class Component:
     mark: Path
     log: Path
     changed: Callable[[Component], None]
+    broken: Callable[[BaseException], None]  # told of a fault of the supervisor itself, which must not go on silently
     health: Health = Health.STOPPED
     restarts: int = 0
     since: datetime = field(default_factory=lambda: datetime.now(BEIJING))
@@ -86,6 +87,7 @@ class Component:
         there.
         """
         self._keeper = asyncio.create_task(self._keep(), name=f"keep-{self.plan.name}")
+        self._keeper.add_done_callback(self._kept)
         healthy = asyncio.create_task(self._was_healthy.wait())
         done, _ = await asyncio.wait(
             {healthy, self._keeper}, timeout=self.plan.start_timeout_s, return_when=asyncio.FIRST_COMPLETED
@@ -96,6 +98,11 @@ class Component:
         if self._keeper in done:
             self._keeper.result()  # an error of ours, or of the engine's preparation
         raise self._never_healthy()
+
+    def _kept(self, keeper: asyncio.Task[None]) -> None:
+        # Before it was healthy `start` reports; afterwards nobody waits for the keeper.
+        if self._was_healthy.is_set() and not keeper.cancelled() and (error := keeper.exception()) is not None:
+            self.broken(error)
 
     def _never_healthy(self) -> StackError:
         name, tail = self.plan.name, logs.tail(self.log, 25)
@@ -120,8 +127,8 @@ class Component:
         backoff = BACKOFF_FIRST_S
         while not self._stopping.is_set():
             started = time.monotonic()
-            await self._spawn()
-            await self._watch()
+            if await self._spawned():
+                await self._watch()
             if self._stopping.is_set():
                 return
             self._become(Health.STOPPED)
@@ -135,6 +142,18 @@ class Component:
                 return
             backoff = min(backoff * 2, BACKOFF_MOST_S)
             self.restarts += 1
+
+    async def _spawned(self) -> bool:
+        """Spawn it; of one that was healthy before, a failed preparation (a full disk) counts as one more death."""
+        try:
+            await self._spawn()
+        except (StackError, OSError) as error:
+            if not self._was_healthy.is_set():
+                raise
+            with self.log.open("a", encoding="utf-8") as log:
+                log.write(f"guanxin: {error}\n")
+            return False
+        return True
 
     async def _spawn(self) -> None:
         launch = await asyncio.to_thread(self.plan.launch)

@@ -13,19 +13,19 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import json
-import os
 import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 
 from guanxin.stack import assets, config, control, credentials, logs, paths, process, state, steps, table
-from guanxin.stack.component import Component, Plan
+from guanxin.stack.component import BEIJING, Component, Plan
 from guanxin.stack.engines import jars, postgres
 from guanxin.stack.errors import StackError
 from guanxin.stack.services import MOST_WORKERS, SERVICES
@@ -49,6 +49,7 @@ class Supervisor:
         self.history: list[Event] = []
         self.stop = asyncio.Event()
         self.error: StackError | None = None
+        self._fault: BaseException | None = None
         self._watchers: set[asyncio.Queue[Event]] = set()
         self._conversations: set[asyncio.Task[Any]] = set()
         self._owned = asyncio.Event()
@@ -60,8 +61,13 @@ class Supervisor:
     def emit(self, **event: Any) -> None:
         """Tell everyone who is attached, and those who attach later."""
         self.history.append(event)
+        self._note(event)
         for watcher in self._watchers:
             watcher.put_nowait(event)
+
+    def _note(self, event: Event) -> None:
+        line = json.dumps({"at": datetime.now(BEIJING).isoformat(timespec="milliseconds"), **event}, ensure_ascii=False)
+        print(line, flush=True)  # noqa: T201 - the supervisor's own log
 
     @asynccontextmanager
     async def _step(self, name: str) -> AsyncIterator[None]:
@@ -97,6 +103,8 @@ class Supervisor:
             await self._last_words()
             server.close()
             control.socket_path(self.local).unlink(missing_ok=True)
+        if self._fault is not None:
+            raise self._fault
         return 0 if self.error is None else 1
 
     def _failed(self, rising: asyncio.Task[None]) -> bool:
@@ -194,7 +202,7 @@ class Supervisor:
 
     async def _start(self, plan: Plan) -> None:
         log = self.local / "log" / f"{plan.name}.log"
-        component = Component(plan, self.local, log, self._changed)
+        component = Component(plan, self.local, log, self._changed, self._broken)
         self.components[plan.name] = component
         async with self._step(plan.name):
             await component.start()
@@ -233,10 +241,16 @@ class Supervisor:
 
     def _changed(self, component: Component) -> None:
         """Tell who watches now; later watchers ask for the status."""
+        event: Event = {"event": "component", **component.describe()}
+        self._note(event)
         if self.state == "up":
-            event: Event = {"event": "component", **component.describe()}
             for watcher in self._watchers:
                 watcher.put_nowait(event)
+
+    def _broken(self, error: BaseException) -> None:
+        """Go down because of a fault of our own: a supervisor that no longer watches must not look as if it did."""
+        self._fault = self._fault or error
+        self.stop.set()
 
     def _remember_ports(self) -> None:
         assert self.layout is not None
@@ -346,7 +360,12 @@ class Supervisor:
         wanted = sorted(set(range(1, workers + 1)) - set(numbers.values()))
         plans = [layout.service_plan(service, number) for number in wanted]
         self._remember_ports()
-        await asyncio.gather(*(self._start(plan) for plan in plans))
+        results = await asyncio.gather(*(self._start(plan) for plan in plans), return_exceptions=True)
+        failed = [(plan, result) for plan, result in zip(plans, results, strict=True) if result is not None]
+        for plan, _ in failed:
+            await self.components.pop(plan.name).stop()
+        for _, error in failed:
+            raise error
 
     def _of(self, service: str) -> list[Component]:
         return [
@@ -386,5 +405,4 @@ async def _main(local: Path, config_path: Path | None) -> int:
 
 
 if __name__ == "__main__":
-    os.umask(0o077)
     sys.exit(main(sys.argv[1:]))

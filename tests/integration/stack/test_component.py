@@ -28,16 +28,19 @@ async def _healthy():
 
 @pytest.fixture
 def supervised(tmp_path):
-    changes = []
+    changes, faults = [], []
 
     def make(plan):
-        made = Component(plan, tmp_path, tmp_path / "thing.log", lambda item: changes.append(item.health))
+        made = Component(
+            plan, tmp_path, tmp_path / "thing.log", lambda item: changes.append(item.health), faults.append
+        )
         made_all.append(made)
         return made
 
     made_all = []
     make.changes = changes
-    return make
+    yield make
+    assert faults == []
 
 
 async def _until(condition, timeout_s=15):

@@ -67,20 +67,20 @@ def _await(condition, what, timeout_s=20.0):
 
 
 @pytest.fixture
-def cluster(tmp_path):
+def cluster(open_path):
     node = postgres.PostgresNode(
-        tmp_path / "pg", ports.any_free(), secrets.token_hex(8), durable=False, settings={"shared_buffers": "16MB"}
+        open_path / "pg", ports.any_free(), secrets.token_hex(8), durable=False, settings={"shared_buffers": "16MB"}
     )
     running = []
 
     def start():
         node.prepare()
-        log = (tmp_path / "log").open("ab")
+        log = (open_path / "log").open("ab")
         child = subprocess.Popen(node.command(), env=node.environment(), stdout=log, stderr=log, start_new_session=True)
         log.close()
         running.append(child)
         _await(lambda: postgres.is_ready(node.port) or child.poll() is not None, "postgres never became ready")
-        assert child.poll() is None, (tmp_path / "log").read_text()
+        assert child.poll() is None, (open_path / "log").read_text()
         return child
 
     yield node, start

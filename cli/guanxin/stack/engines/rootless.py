@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import subprocess
 from dataclasses import dataclass
 from functools import cache
@@ -31,8 +32,25 @@ class Rootless:
         """Make ``directory`` and its contents belong to the user the program will run as."""
         if self.owner is None:
             return
+        _check_way_to(directory.parent)
         for path in [directory, *directory.rglob("*")]:
             os.chown(path, self.owner, self.owner, follow_symlinks=False)
+
+
+def _check_way_to(directory: Path) -> None:
+    for step in (directory, *directory.parents):
+        if not step.stat().st_mode & stat.S_IXOTH:
+            raise StackError(
+                "directory_closed",
+                (
+                    f"PostgreSQL 将以 uid {UNPRIVILEGED} 运行，但 {step} 不允许其他用户进入。",
+                    f"PostgreSQL will run as uid {UNPRIVILEGED}, which may not pass through {step}.",
+                ),
+                (
+                    f"请以普通用户运行，或把 GUANXIN_LOCAL_DIR 设为可进入的目录，或 chmod o+x {step}。",
+                    f"Run as an ordinary user, or set GUANXIN_LOCAL_DIR to an open place, or chmod o+x {step}.",
+                ),
+            )
 
 
 def _works(prefix: tuple[str, ...]) -> bool:
