@@ -94,6 +94,7 @@ class PostgresNode:
         reap(self.data_dir)
         if (self.data_dir / "PG_VERSION").exists():
             self._check_version()
+            rootless().give(self.data_dir)
             return False
         scratch = self.data_dir.with_name(f".{self.data_dir.name}.new")
         for leftover in (scratch, self.data_dir):

@@ -23,16 +23,23 @@ UNPRIVILEGED = 1000
 
 @dataclass(frozen=True, slots=True)
 class Rootless:
-    """A command prefix, and the uid that must own the data (None: whoever we are)."""
+    """A command prefix, and the uid that must own the data (None: whoever we are, and there is no choice)."""
 
     prefix: tuple[str, ...]
     owner: int | None
 
     def give(self, directory: Path) -> None:
-        """Make ``directory`` and its contents belong to the user the program will run as."""
+        """Make ``directory`` and its contents belong to the user the program will run as; raises StackError when it
+        cannot get there.
+
+        The other way may have been taken the last time, so this is asked before every start.
+        """
         if self.owner is None:
             return
-        _check_way_to(directory.parent)
+        if self.owner != 0:
+            _check_way_to(directory.parent)
+        if directory.stat().st_uid == self.owner:
+            return
         for path in [directory, *directory.rglob("*")]:
             os.chown(path, self.owner, self.owner, follow_symlinks=False)
 
@@ -65,7 +72,7 @@ def rootless() -> Rootless:
         return Rootless((), None)
     namespace = ("unshare", "--user", f"--map-user={UNPRIVILEGED}")
     if shutil.which("unshare") and _works(namespace):
-        return Rootless(namespace, None)
+        return Rootless(namespace, 0)
     # --pdeathsig keep: changing the uid would clear the signal that ties the child's life to its supervisor's.
     dropped = ("setpriv", f"--reuid={UNPRIVILEGED}", f"--regid={UNPRIVILEGED}", "--clear-groups", "--pdeathsig", "keep")
     if shutil.which("setpriv") and _works(dropped):
