@@ -24,6 +24,11 @@ class Entry:
 
 
 COMMANDS: dict[str, Entry] = {
+    "screen": Entry("guanxin.commands.screen", t("逐行审核文本", "what the rules say of texts")),
+    "rules": Entry(
+        "guanxin.commands.screen", t("规则集：试运行、启用、回退", "rule sets: test, activate, rollback"), "rules_app"
+    ),
+    "config": Entry("guanxin.commands.config", t("检查配置", "check settings and links")),
     "segments": Entry("guanxin.commands.segments", t("查看分条与价格", "segments and price of a text")),
     "decode": Entry("guanxin.commands.codec", t("线上字节 → 字段", "wire bytes to fields"), "decode_app"),
     "encode": Entry("guanxin.commands.codec", t("字段 → 线上字节", "fields to wire bytes"), "encode_app"),
