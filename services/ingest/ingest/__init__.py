@@ -1,0 +1,1 @@
+"""The way in, the record of truth and the status of every message."""

@@ -1,0 +1,1 @@
+"""Every way into the service over HTTP."""

@@ -1,0 +1,1 @@
+"""One use case a file: what a request or an event makes happen."""
