@@ -1,7 +1,7 @@
 """Topics and groups as operators see them: create and update topics from `contracts.topics`, list them, show lag.
 
-``python -m bus.admin apply|list|lag`` (``GUANXIN_KAFKA_BOOTSTRAP_SERVERS``, ``GUANXIN_KAFKA_REPLICATION``, ``GUANXIN_KAFKA_PARTITIONS``).
-Nothing is ever deleted or shrunk here: that loses messages, and is a person's decision.
+``python -m bus.admin apply|list|lag`` (``GUANXIN_KAFKA_BOOTSTRAP_SERVERS``, ``GUANXIN_KAFKA_REPLICATION``,
+``GUANXIN_KAFKA_PARTITIONS``). Nothing is ever deleted or shrunk here: that loses messages, and is a person's decision.
 """
 
 from __future__ import annotations

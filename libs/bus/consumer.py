@@ -1,8 +1,10 @@
-"""The consumer: fetches into a bounded queue of its own, handles by strict priority, and survives rebalances without trusting them.
+"""The consumer: fetches into a bounded queue of its own, handles by strict priority, and survives rebalances without
+trusting them.
 
-Found by measuring (architecture.md, "Events"): `getmany` is always drained whole, never with ``max_records``; partitions are paused
-by the size of our queue; ``fetch_max_wait_ms=20``.  aiokafka swallows exceptions of rebalance listeners and rebalances eagerly, so
-the listeners only close a gate and take notes; everything else happens in tasks of our own, whose faults end the process.
+Found by measuring (architecture.md, "Events"): `getmany` is always drained whole, never with ``max_records``;
+partitions are paused by the size of our queue; ``fetch_max_wait_ms=20``.  aiokafka swallows exceptions of rebalance
+listeners and rebalances eagerly, so the listeners only close a gate and take notes; everything else happens in tasks of
+our own, whose faults end the process.
 """
 
 from __future__ import annotations
@@ -21,13 +23,12 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from bus import metrics
 from bus.deadletters import DeadLetterSink
 from bus.decoding import decode_batch, running
-from bus.handling import Effect as Effect
-from bus.handling import OffsetMode, StatefulHandler, StatelessHandler
+from bus.handling import Effect, OffsetMode, StatefulHandler, StatelessHandler
 from bus.intake import Intake, Limits, Partition
 from bus.offsets import Fenced
 from bus.producer import Producer
 from bus.records import Batch, Busy, RawRecord, TopicPartition, lane_of, rank_of
-from bus.replay import FETCH_WAIT_MS, connect, raw_of
+from bus.replay import connect, raw_of
 from bus.strategies import Ends, InDatabase, InKafka, Strategy
 from servicekit.database import Database, DatabaseUnavailable
 
@@ -51,8 +52,8 @@ log = structlog.get_logger()
 class Consumer:
     """One member of a consumer group over some topics; a lifecycle component.
 
-    ``group`` is `<service>` or `<service>.<purpose>` with the service's name in `contracts.topics.SERVICES`; its dead letters go to
-    `<service>.dlq`.  Topics of several lanes in one consumer are handled by strict priority.
+    ``group`` is `<service>` or `<service>.<purpose>` with the service's name in `contracts.topics.SERVICES`; its dead
+    letters go to `<service>.dlq`.  Topics of several lanes in one consumer are handled by strict priority.
     """
 
     def __init__(
@@ -74,9 +75,9 @@ class Consumer:
     ) -> None:
         """See the fields of the same names in `bus.handling` and `bus.intake`.
 
-        ``overlap_lanes``: a batch of a better lane may begin while one of a worse lane awaits I/O; for handlers that keep nothing
-        in memory across awaits.  Without it a code waits for at most one batch.  ``on_assigned`` is awaited before the first record
-        of an assignment (rebuild state there), ``on_revoked`` after the last.
+        ``overlap_lanes``: a batch of a better lane may begin while one of a worse lane awaits I/O; for handlers that
+        keep nothing in memory across awaits.  Without it a code waits for at most one batch.  ``on_assigned`` is
+        awaited before the first record of an assignment (rebuild state there), ``on_revoked`` after the last.
         """
         self.group = group
         self._bootstrap_servers = bootstrap_servers
@@ -207,7 +208,8 @@ class Consumer:
             generation = self._generation
             fetched = await kafka.getmany(timeout_ms=200)
             if generation != self._generation:
-                # The assignment changed meanwhile; `_prepare` seeks every partition, so nothing is lost by dropping these.
+                # The assignment changed meanwhile; `_prepare` seeks every partition, so nothing is lost by dropping
+                # these.
                 continue
             for tp, messages in fetched.items():
                 if self._intake.offer(TopicPartition(*tp), [raw_of(m) for m in messages]):
@@ -284,7 +286,9 @@ class Consumer:
                 await self._settle_track(kafka, track)
 
     def _allowed(self, track: frozenset[int]) -> set[int]:
-        """Return the ranks a track may take from now: not put back a moment ago, and with nothing better waiting elsewhere."""
+        """Return the ranks a track may take from now: not put back a moment ago, and with nothing better waiting
+        elsewhere.
+        """
         now = time.monotonic()
         free = {rank for rank in self._intake.ranks() if self._blocked.get(rank, (0.0, ""))[0] <= now}
         return {rank for rank in free if rank in track and rank <= min(free)}
@@ -344,15 +348,7 @@ class Consumer:
         """After having been fenced: go where the stored offsets are, if the partitions are still ours."""
         assert isinstance(self._strategy, InDatabase)
         generation = self._generation
-        attempt = 0
-        while True:
-            try:
-                stored = await self._strategy.reread(tps)
-                break
-            except DatabaseUnavailable as error:
-                attempt += 1
-                log.warning("offsets_waiting", group=self.group, attempt=attempt, reason=str(error))
-                await asyncio.sleep(min(2.0, 0.1 * attempt))
+        stored = await self._strategy.reread(tps)
         for tp, offset in stored.items():
             if generation == self._generation and tp in self._intake.partitions:
                 with suppress(IllegalStateError):
@@ -438,7 +434,9 @@ class Consumer:
             metrics.LAG.labels(self.group, tp.topic, str(tp.partition)).set(lag)
 
     def _silent_for(self) -> float:
-        """Return seconds since the broker last answered a fetch of any running partition; 0 when none should be fetched."""
+        """Return seconds since the broker last answered a fetch of any running partition; 0 when none should be
+        fetched.
+        """
         if self._kafka is None:
             return 0.0
         answered = []
@@ -471,3 +469,6 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
     def on_partitions_assigned(self, assigned: set[KafkaPartition]) -> None:
         """Take note; the fetching task does the rest."""
         self._consumer._received([TopicPartition(*tp) for tp in assigned])  # noqa: SLF001
+
+
+__all__ = ["Batch", "Consumer", "Effect", "Limits", "StatefulHandler", "StatelessHandler"]

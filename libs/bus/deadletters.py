@@ -1,7 +1,7 @@
 """Dead letters: what a consumer could not understand, kept whole in `<service>.dlq` with where it came from and why.
 
-A letter is named by its offset in that topic (one partition).  Replaying and dropping write a marker record into the same topic,
-saying who, when and why: the topic is its own audit trail, and needs no table.
+A letter is named by its offset in that topic (one partition).  Replaying and dropping write a marker record into the
+same topic, saying who, when and why: the topic is its own audit trail, and needs no table.
 """
 
 from __future__ import annotations
@@ -164,8 +164,8 @@ async def show(bootstrap_servers: str, service: str, number: int) -> Letter | No
 async def replay(bootstrap_servers: str, service: str, numbers: Sequence[int], *, by: str, reason: str) -> list[Letter]:
     """Put letters back into the topics they came from, for the group that refused them, and mark them.
 
-    Returns the letters; raises `NoSuchLetter` before anything is written.  A crash between both steps leaves a letter open that was
-    replayed: replaying again is harmless, for ids are the same.
+    Returns the letters; raises `NoSuchLetter` before anything is written.  A crash between both steps leaves a letter
+    open that was replayed: replaying again is harmless, for ids are the same.
     """
     letters = await _open_letters(bootstrap_servers, service, numbers)
     records = [

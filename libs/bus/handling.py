@@ -13,9 +13,11 @@ from servicekit.database import Connection
 OffsetMode = Literal["with_effect", "after_publish"]
 """When the stored offset passes a batch.
 
-``with_effect``: in the effect's transaction.  What is to be published stands in rows of it (outbox) and a relay publishes it.
-``after_publish``: the effect commits, its events are published and acknowledged, and the offset follows with the next transaction
-(or at idle).  After a crash between, the batch comes again: the effect must be idempotent and give the same events.
+``with_effect``: in the effect's transaction.  What is to be published stands in rows of it (outbox) and a relay
+publishes it.
+``after_publish``: the effect commits, its events are published and acknowledged, and the offset follows with the next
+transaction (or at idle).  After a crash between, the batch comes again: the effect must be idempotent and give the same
+events.
 """
 
 

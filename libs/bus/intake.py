@@ -1,7 +1,8 @@
-"""The process's own bounded queue between fetching and handling: order per partition, strict priority between lanes.  Pure.
+"""The process's own bounded queue between fetching and handling: order per partition, strict priority between lanes.
+Pure.
 
-aiokafka fetches nothing from a node for 100 ms while a record of it is unread, so everything fetched is taken at once and waits
-here; `paused` says which partitions must not be fetched for now (architecture.md, "Events").
+aiokafka fetches nothing from a node for 100 ms while a record of it is unread, so everything fetched is taken at once
+and waits here; `paused` says which partitions must not be fetched for now (architecture.md, "Events").
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from bus.records import RawRecord, TopicPartition, rank_of
 class Limits:
     """How much one batch holds, and how much one partition may have waiting.
 
-    A batch is the slice a verification code may have to wait for: records and octets are chosen so that a handler needs a few
-    milliseconds.  The queue overshoots its limit by at most one fetch (1 MiB a partition).
+    A batch is the slice a verification code may have to wait for: records and octets are chosen so that a handler needs
+    a few milliseconds.  The queue overshoots its limit by at most one fetch (1 MiB a partition).
     """
 
     max_records: int = 100
@@ -101,7 +102,8 @@ class Intake:
     def take(self, ranks: Iterable[int]) -> list[RawRecord]:
         """Return the next batch of the best of ``ranks``: one topic, up to the limits; empty when nothing waits.
 
-        Topics of a rank and partitions of a topic take turns; a single record above the octet limit is a batch by itself.
+        Topics of a rank and partitions of a topic take turns; a single record above the octet limit is a batch by
+        itself.
         """
         allowed = set(ranks)
         waiting = [p for p in self.partitions.values() if p.queue and p.rank in allowed]

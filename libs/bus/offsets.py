@@ -1,7 +1,8 @@
 """Offsets stored with the effect: one row a partition, moved by compare-and-set in the effect's own transaction.
 
-A process whose expectation is wrong was overtaken by another (a zombie, or a rebalance it has not heard of): it is `Fenced`, its
-transaction rolls back, and it reads again where the row says.  Group membership of Kafka plays no part in this.
+A process whose expectation is wrong was overtaken by another (a zombie, or a rebalance it has not heard of): it is
+`Fenced`, its transaction rolls back, and it reads again where the row says.  Group membership of Kafka plays no part in
+this.
 """
 
 from __future__ import annotations

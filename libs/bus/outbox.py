@@ -1,8 +1,9 @@
 """The row itself is the outbox: `published_at is null` until the broker has acknowledged its events.
 
-The writer publishes right after its commit (`FastPath`); what a crash or an outage leaves is taken by one `Relay` over all
-processes, held by an advisory lock.  A `Sweeper` publishes again, under the same ids, what has shown no further stage for minutes.
-Never "id greater than the last": sequences are not commit-ordered, and a late commit would be skipped.
+The writer publishes right after its commit (`FastPath`); what a crash or an outage leaves is taken by one `Relay` over
+all processes, held by an advisory lock.  A `Sweeper` publishes again, under the same ids, what has shown no further
+stage for minutes. Never "id greater than the last": sequences are not commit-ordered, and a late commit would be
+skipped.
 """
 
 from __future__ import annotations

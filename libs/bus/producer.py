@@ -1,8 +1,9 @@
-"""The producer: a batch is done when the broker has acknowledged all of it (acks=all, idempotent), or an exception says it is not.
+"""The producer: a batch is done when the broker has acknowledged all of it (acks=all, idempotent), or an exception says
+it is not.
 
-Faults that pass are ridden out by repeating what was not acknowledged, with back-off and for as long as the caller waits; event ids
-make repeats harmless.  Verification codes go by a connection of their own: a node answers one produce request at a time, and a
-code must not wait for a megabyte of bulk.
+Faults that pass are ridden out by repeating what was not acknowledged, with back-off and for as long as the caller
+waits; event ids make repeats harmless.  Verification codes go by a connection of their own: a node answers one produce
+request at a time, and a code must not wait for a megabyte of bulk.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ MAX_RECORD_OCTETS = 1_000_000
 
 BATCH_OCTETS = 512 * 1024
 REQUEST_TIMEOUT_MS = 10_000
-"""A broker that is silent for so long is asked again, over a new connection; the idempotent producer drops what it had already."""
+"""A broker that is silent for so long is asked again, over a new connection; the idempotent producer drops what it had
+already.
+"""
 
 SILENT_S = 5.0
 """A batch that waits longer for its acknowledgement is reported by `probe`; one takes 2 ms (p99 6 ms)."""
@@ -63,7 +66,9 @@ log = structlog.get_logger()
 
 
 class PublishFailed(Exception):
-    """Some of a batch is not acknowledged: refused for good, or not within the caller's time.  It may or may not arrive yet."""
+    """Some of a batch is not acknowledged: refused for good, or not within the caller's time.  It may or may not arrive
+    yet.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +99,8 @@ class Producer:
     async def send_batch(self, events: Sequence[Outgoing], *, timeout_s: float | None = None) -> None:
         """Publish events and wait until the broker has acknowledged every one.
 
-        An event without traceparent gets the current span's.  Raises `PublishFailed` when the broker refuses an event for good, or
-        after ``timeout_s`` seconds; without it, outages are waited out for as long as they last.
+        An event without traceparent gets the current span's.  Raises `PublishFailed` when the broker refuses an event
+        for good, or after ``timeout_s`` seconds; without it, outages are waited out for as long as they last.
         """
         traceparent = ""
         records = []
@@ -256,7 +261,7 @@ async def _attempt(
             handed.append((record, future))
     if handed:
         remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
-        waiter = asyncio.ensure_future(asyncio.wait([future for _, future in handed]))
+        waiter = asyncio.create_task(_all_done([future for _, future in handed]))  # noqa: RUF006 - it is kept, and waited for
         try:
             await asyncio.wait([waiter, retired], timeout=remaining, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -267,13 +272,17 @@ async def _attempt(
             future.add_done_callback(_retrieve)
             failed.append(record)
             errors.append(TimeoutError("not acknowledged in time"))
-        elif (error := future.exception()) is not None:
+        elif (fault := future.exception()) is not None:
             failed.append(record)
-            errors.append(error)
+            errors.append(fault)
         else:
             metrics.PRODUCED.labels(record.topic).inc()
     reason = next((e for e in errors if isinstance(e, FATAL)), errors[0] if errors else None)
     return failed, reason
+
+
+async def _all_done(futures: Sequence[asyncio.Future[Any]]) -> None:
+    await asyncio.wait(futures)
 
 
 def back_off(attempt: int) -> float:
@@ -288,7 +297,8 @@ def _retrieve(future: asyncio.Future[Any]) -> None:
 
 @lru_cache(maxsize=65_536)
 def _hash(key: bytes) -> int:
-    # Kafka's own partitioner (DefaultPartitioner.java): murmur2 without its sign.  Some 10 us in Python, hence remembered.
+    # Kafka's own partitioner (DefaultPartitioner.java): murmur2 without its sign.  Some 10 us in Python, hence
+    # remembered.
     return int(murmur2(key)) & 0x7FFFFFFF
 
 

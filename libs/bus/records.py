@@ -1,7 +1,7 @@
 """What a handler is given and what it may answer: a batch of decoded records, and exactly three outcomes.
 
-Done (return), back-pressure (`Busy`: keep and try again), invalid (`Invalid`: to the dead letters).  Anything else raised is a
-fault of ours: the process ends and starts again from the last stored offset.
+Done (return), back-pressure (`Busy`: keep and try again), invalid (`Invalid`: to the dead letters).  Anything else
+raised is a fault of ours: the process ends and starts again from the last stored offset.
 """
 
 from __future__ import annotations
@@ -114,7 +114,9 @@ class Busy(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Invalid:
-    """A record that will never be understood: to the dead letters, with a stable code and a reason free of contents and numbers."""
+    """A record that will never be understood: to the dead letters, with a stable code and a reason free of contents and
+    numbers.
+    """
 
     record: Record | RawRecord
     code: str
@@ -127,7 +129,9 @@ class Invalid:
 
 
 class TooManyInvalid(Exception):
-    """More records were invalid in a window than the cap allows: something systematic is wrong, and burying it would hide it."""
+    """More records were invalid in a window than the cap allows: something systematic is wrong, and burying it would
+    hide it.
+    """
 
 
 def lane_of(topic: str) -> Lane | None:

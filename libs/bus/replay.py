@@ -1,6 +1,7 @@
 """Reading without a group: a topic from somewhere to its present end, or for ever in every process.
 
-For state that is rebuilt from a co-partitioned topic (sender windows), for what every process must know (tariffs), and for tools.
+For state that is rebuilt from a co-partitioned topic (sender windows), for what every process must know (tariffs), and
+for tools.
 """
 
 from __future__ import annotations
@@ -69,7 +70,9 @@ async def partitions_of(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPar
 
 
 async def read_topic(bootstrap_servers: str, topic: str, *, since_ms: int | None = None) -> AsyncIterator[RawRecord]:
-    """Yield every record of a topic up to its end as of now, in order per partition; from ``since_ms`` (Unix ms) on when given."""
+    """Yield every record of a topic up to its end as of now, in order per partition; from ``since_ms`` (Unix ms) on
+    when given.
+    """
     consumer = await connect(bootstrap_servers)
     try:
         wanted = await partitions_of(consumer, topic)
@@ -108,7 +111,8 @@ async def _read(
             for message in messages:
                 if message.offset < ends[tp]:
                     yield raw_of(message)
-        # By position, not by the last record seen: markers and compacted records take offsets and are never handed over.
+        # By position, not by the last record seen: markers and compacted records take offsets and are never handed
+        # over.
         open_ = {tp for tp in open_ if await consumer.position(tp) < ends[tp]}
 
 

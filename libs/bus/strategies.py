@@ -1,4 +1,5 @@
-"""The two ways to consume: offsets in Kafka for handlers without state, offsets in the effect's transaction for the others.
+"""The two ways to consume: offsets in Kafka for handlers without state, offsets in the effect's transaction for the
+others.
 
 Boundary: what happens to one batch, and where reading begins; fetching, priority and rebalancing are the consumer's.
 """
@@ -120,18 +121,11 @@ class InDatabase:
     async def positions(self, kafka: AIOKafkaConsumer, tps: Sequence[TopicPartition]) -> dict[TopicPartition, Position]:
         """Return the stored offsets; partitions seen for the first time begin at the start of the log."""
         first, last = await log_bounds(kafka, tps)
-        attempt = 0
-        while True:
-            try:
-                stored = await offsets.read(self._database, self._group, tps)
-                if len(stored) < len(tps):
-                    await offsets.begin(self._database, self._group, {tp: first[tp] for tp in tps if tp not in stored})
-                    stored = await offsets.read(self._database, self._group, tps)
-                break
-            except DatabaseUnavailable as error:
-                attempt += 1
-                log.warning("offsets_waiting", group=self._group, attempt=attempt, reason=str(error))
-                await asyncio.sleep(back_off(attempt))
+        stored = await self.reread(tps)
+        if len(stored) < len(tps):
+            fresh = {tp: first[tp] for tp in tps if tp not in stored}
+            await self._insisting(lambda: offsets.begin(self._database, self._group, fresh))
+            stored = await self.reread(tps)
         return {tp: Position(stored[tp], _inside(kafka, tp, stored[tp], first[tp], last[tp])) for tp in tps}
 
     async def apply(self, batch: Batch | None, invalid: Sequence[Invalid], ends: Ends) -> None:
@@ -166,7 +160,8 @@ class InDatabase:
         if self._mode == "with_effect":
             targets = [(ends.owners[tp], end) for tp, end in ends.after.items()]
         else:
-            # The batch's own partitions move to what was published before it, and so are fenced; lagging peers ride along.
+            # The batch's own partitions move to what was published before it, and so are fenced; lagging peers ride
+            # along.
             chosen = {id(p): p for p in ends.owners.values()}
             chosen.update((id(p), p) for p in ends.peers if p.stored != p.done)
             targets = [(p, p.done) for p in chosen.values()]
@@ -183,8 +178,18 @@ class InDatabase:
             partition.stored = offset
 
     async def reread(self, tps: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        """Return the stored offsets after having been fenced."""
-        return await offsets.read(self._database, self._group, tps)
+        """Return the stored offsets; waits for the database."""
+        return await self._insisting(lambda: offsets.read(self._database, self._group, tps))
+
+    async def _insisting(self, ask: Callable[[], Awaitable[T]]) -> T:
+        attempt = 0
+        while True:
+            try:
+                return await ask()
+            except DatabaseUnavailable as error:
+                attempt += 1
+                log.warning("offsets_waiting", group=self._group, attempt=attempt, reason=str(error))
+                await asyncio.sleep(back_off(attempt))
 
 
 async def log_bounds(
@@ -198,7 +203,8 @@ async def log_bounds(
 
 
 def _inside(kafka: AIOKafkaConsumer, tp: TopicPartition, offset: int, first: int, last: int) -> int:
-    """Return ``offset``, or the log's beginning when it lies outside: the log was cut by retention, or the broker lost its disk.
+    """Return ``offset``, or the log's beginning when it lies outside: the log was cut by retention, or the broker lost
+    its disk.
 
     Kafka is transport: what is read twice is harmless, what is gone comes again by the sweeper.
     """

@@ -27,7 +27,9 @@ _KEY_TEXT = re.compile(r"gx_([0-9a-f]{16})_([A-Za-z0-9_-]{43})\Z")
 
 
 async def hash_password(password: str) -> str:
-    """Return an argon2id hash with its own salt and parameters; raises ValueError when the password is empty or too long."""
+    """Return an argon2id hash with its own salt and parameters; raises ValueError when the password is empty or too
+    long.
+    """
     if not 0 < len(password) <= MAX_PASSWORD_LENGTH:
         raise ValueError(f"a password has 1 to {MAX_PASSWORD_LENGTH} characters")
     return await asyncio.to_thread(_hasher.hash, password)
@@ -70,7 +72,8 @@ def parse_api_key(text: str) -> tuple[str, str] | None:
 def digest_secret(secret: str, pepper: bytes) -> bytes:
     """Return the 32 octets to store for an API key's secret.
 
-    A fast keyed hash is right here, unlike for passwords: the secret has 256 random bits, and every request pays for this.
+    A fast keyed hash is right here, unlike for passwords: the secret has 256 random bits, and every request pays for
+    this.
     """
     return hashlib.blake2b(secret.encode(), key=pepper[:64], digest_size=32).digest()
 
@@ -81,7 +84,9 @@ def same(left: bytes | str, right: bytes | str) -> bool:
 
 
 def sign(key: bytes, *parts: bytes) -> str:
-    """Return the HMAC-SHA256 of the parts as 64 hex digits; each part is preceded by its length, so none can run into the next."""
+    """Return the HMAC-SHA256 of the parts as 64 hex digits; each part is preceded by its length, so none can run into
+    the next.
+    """
     mac = hmac.new(key, digestmod=hashlib.sha256)
     for part in parts:
         mac.update(len(part).to_bytes(8, "big"))

@@ -1,6 +1,7 @@
 """Time as an argument: the only clock a service may read, and a detector for jumps of the wall clock.
 
-Deadlines are monotonic seconds; validity and quiet hours are wall time (architecture.md, "The no-loss chain elsewhere").
+Deadlines are monotonic seconds; validity and quiet hours are wall time (architecture.md, "The no-loss chain
+elsewhere").
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ class JumpDetector:
         self._offset_ms = self._offset()
 
     def check(self) -> int:
-        """Return by how many milliseconds the wall clock jumped since the last check (negative: backwards), 0 if it did not."""
+        """Return by how many milliseconds the wall clock jumped since the last check (negative: backwards), 0 if it did
+        not.
+        """
         offset = self._offset()
         jump = offset - self._offset_ms
         self._offset_ms = offset

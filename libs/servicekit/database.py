@@ -1,8 +1,9 @@
-"""The one way a service reaches PostgreSQL: a pool bound to its schema, transactions, and a stated answer to a lost connection.
+"""The one way a service reaches PostgreSQL: a pool bound to its schema, transactions, and a stated answer to a lost
+connection.
 
-Rule: connection loss is `DatabaseUnavailable` (the caller waits, refuses or crashes); it is never mistaken for an answer.
-Pooled connections are returned without a reset round trip, so nothing may leave session state on them: no SET, LISTEN, session
-advisory lock or open cursor; `Database.dedicated` is for those.
+Rule: connection loss is `DatabaseUnavailable` (the caller waits, refuses or crashes); it is never mistaken for an
+answer. Pooled connections are returned without a reset round trip, so nothing may leave session state on them: no SET,
+LISTEN, session advisory lock or open cursor; `Database.dedicated` is for those.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class DatabaseUnavailable(Exception):
     """PostgreSQL cannot be reached or went away; after a commit was sent, its fate is unknown."""
 
 
-class _Connection(asyncpg.Connection):  # type: ignore[type-arg]
+class _Connection(asyncpg.Connection):  # type: ignore[misc]
     """A connection whose return to the pool costs no round trip (see the module's rule)."""
 
     __slots__ = ()
@@ -154,8 +155,8 @@ class Database:
         except _LOST as error:
             raise self._lost(error) from error
         except asyncpg.InterfaceError as error:
-            # asyncpg says "connection is closed" and "connection was closed in the middle of operation" by this class, and also
-            # reports wrong use by it: only the former is an outage.
+            # asyncpg says "connection is closed" and "connection was closed in the middle of operation" by this class,
+            # and also reports wrong use by it: only the former is an outage.
             if "clos" not in str(error):
                 raise
             raise self._lost(error) from error
@@ -175,8 +176,9 @@ class Database:
     async def run(self, work: Callable[[Connection], Awaitable[T]], *, patience_s: float = 30.0) -> T:
         """Return what idempotent ``work`` returns, run in a transaction and repeated on conflict or connection loss.
 
-        A connection lost during the commit leaves its fate unknown, and the work is run again: hence idempotent.  Raises
-        `DatabaseUnavailable` when it could not be done within ``patience_s`` seconds, and the conflict after as long.
+        A connection lost during the commit leaves its fate unknown, and the work is run again: hence idempotent.
+        Raises `DatabaseUnavailable` when it could not be done within ``patience_s`` seconds, and the conflict after as
+        long.
         """
         deadline = time.monotonic() + patience_s
         attempt = 0
@@ -207,7 +209,8 @@ class Database:
     async def fetch(self, sql: str, *args: Any) -> list[asyncpg.Record]:
         """Return all rows."""
         async with self.connection() as connection:
-            return await connection.fetch(sql, *args)
+            rows: list[asyncpg.Record] = await connection.fetch(sql, *args)
+            return rows
 
     async def fetchrow(self, sql: str, *args: Any) -> asyncpg.Record | None:
         """Return the first row or None."""
@@ -222,7 +225,7 @@ class Database:
     async def execute(self, sql: str, *args: Any) -> str:
         """Run one statement and return its command tag (``UPDATE 3``)."""
         async with self.connection() as connection:
-            return await connection.execute(sql, *args)
+            return str(await connection.execute(sql, *args))
 
 
 async def _init(connection: Any) -> None:
@@ -235,8 +238,10 @@ def _to_json(value: Any) -> str:
 
 
 def _back_off(attempt: int) -> float:
-    """Return seconds to wait before attempt ``attempt + 1``: 0.1 doubling to 3, with jitter so that workers do not march in step."""
-    return float(min(3.0, 0.1 * 2 ** min(attempt, 6)) * random.uniform(0.5, 1.0))  # noqa: S311
+    """Return seconds to wait before attempt ``attempt + 1``: 0.1 doubling to 3, with jitter so that workers do not
+    march in step.
+    """
+    return float(min(3.0, 0.1 * 2 ** min(attempt, 6)) * random.uniform(0.5, 1.0))
 
 
 def _first_line(error: BaseException) -> str:

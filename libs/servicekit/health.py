@@ -1,6 +1,8 @@
-"""Health that means something: live is "the loop turns", ready is "every named check says well" (each within two seconds).
+"""Health that means something: live is "the loop turns", ready is "every named check says well" (each within two
+seconds).
 
-A check never raises for an outage: it returns a sentence.  A check that raises or is late counts as not well and says so.
+A check never raises for an outage: it returns a sentence.  A check that raises or is late counts as not well and says
+so.
 """
 
 from __future__ import annotations

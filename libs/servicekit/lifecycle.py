@@ -1,7 +1,8 @@
 """From start to end of a service process: compose, serve, supervise, stop in order, or crash with a traceback.
 
-Rule: a background task that ends by itself is a fault, and ends the process (exit 70) so that the supervisor starts it anew from
-durable state.  SIGTERM and SIGINT stop the intake, drain, close; all of it bounded by the grace of the settings.
+Rule: a background task that ends by itself is a fault, and ends the process (exit 70) so that the supervisor starts it
+anew from durable state.  SIGTERM and SIGINT stop the intake, drain, close; all of it bounded by the grace of the
+settings.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import os
 import signal
 import socket
 import sys
-import traceback
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn, Protocol, TypeAlias
@@ -67,7 +67,9 @@ class Runtime:
         self._closers: list[Work] = []
 
     def supervise(self, name: str, work: Work) -> None:
-        """Start ``work`` now; if it ends before shutdown, by itself or by exception, the process ends.  Cancelled after the drain."""
+        """Start ``work`` now; if it ends before shutdown, by itself or by exception, the process ends.  Cancelled after
+        the drain.
+        """
 
         async def watched() -> None:
             try:
@@ -98,11 +100,13 @@ class Runtime:
         self._closers.append(work)
 
     def crash(self) -> NoReturn:
-        """End the process with the traceback of what failed; nothing is drained, for the state in memory is not to be trusted."""
+        """End the process with the traceback of what failed; nothing is drained, for the state in memory is not to be
+        trusted.
+        """
         failure = self._failure
         log.critical("process_crashed", reason=type(failure).__name__, exc_info=failure)
         sys.stdout.flush()
-        traceback.print_exception(failure)
+        sys.stderr.write(telemetry.fault_text(failure))
         sys.stderr.flush()
         os._exit(EXIT_CRASH)
 
@@ -133,7 +137,7 @@ def run(settings: ServiceSettings, compose: Callable[[Runtime], Awaitable[ASGIAp
         uvloop.run(_main(settings, compose, listener))
     except Exception as error:
         log.critical("start_failed", reason=type(error).__name__, exc_info=error)
-        traceback.print_exc()
+        sys.stderr.write(telemetry.fault_text(error))
         sys.exit(EXIT_CRASH)
     finally:
         telemetry.shutdown()
@@ -263,7 +267,8 @@ async def _bounded(name: str, work: Work, seconds: float) -> None:
     except TimeoutError:
         log.warning("shutdown_phase_late", phase=name, after_s=seconds)
     except Exception as error:
-        # The process is going down and its durable state is complete without this phase; the traceback says what was wrong.
+        # The process is going down and its durable state is complete without this phase; the traceback says what was
+        # wrong.
         log.exception("shutdown_phase_failed", phase=name, reason=type(error).__name__)
 
 

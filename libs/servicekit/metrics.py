@@ -1,6 +1,8 @@
-"""Metrics are declared once: name, kind, unit, meaning, labels; what is exposed and what is documented are the same list.
+"""Metrics are declared once: name, kind, unit, meaning, labels; what is exposed and what is documented are the same
+list.
 
-Each package keeps its declarations in its own `metrics` module (see `MODULES`).  ``python -m servicekit.metrics`` prints the table of all.
+Each package keeps its declarations in its own `metrics` module (see `MODULES`).  ``python -m servicekit.metrics``
+prints the table of all.
 """
 
 from __future__ import annotations
@@ -124,7 +126,7 @@ def _declare(metric: M, name: str, kind: str, unit: str, meaning: str, labels: S
 
 if __name__ == "__main__":
     # The module runs as __main__ here; the declarations live in the imported one.
-    from servicekit import metrics as this
+    from servicekit import metrics as this  # noqa: PLW0406
 
     this.load(sys.argv[1:] or MODULES)
     sys.stdout.write(this.table(this.declared()))

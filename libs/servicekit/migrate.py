@@ -1,9 +1,9 @@
 """Schema migrations: one alembic history per service, in the service's own schema, run by its own role.
 
-``python -m servicekit.migrate all|SERVICE`` connects with ``GUANXIN_DATABASE_URL`` (an account that may create roles and schemas,
-or, when role and schema exist, the service's own), makes schema and role, and upgrades to the newest version.  Safe to run
-repeatedly, and by several processes at once (advisory lock).  Statements wait at most `LOCK_TIMEOUT` for a lock, so that a
-migration never stops running services.
+``python -m servicekit.migrate all|SERVICE`` connects with ``GUANXIN_DATABASE_URL`` (an account that may create roles
+and schemas, or, when role and schema exist, the service's own), makes schema and role, and upgrades to the newest
+version.  Safe to run repeatedly, and by several processes at once (advisory lock).  Statements wait at most
+`LOCK_TIMEOUT` for a lock, so that a migration never stops running services.
 """
 
 from __future__ import annotations
@@ -114,14 +114,16 @@ async def migrate(dsn: str, owner: Owner, role_password: str = "") -> str:
         await guard.execute("select pg_advisory_lock($1)", _LOCK_KEY)
         await _prepare_patiently(guard, owner, role_password)
         await _upgrade(dsn, owner, folder)
-        version = await guard.fetchval(f'select version_num from "{owner.schema}".alembic_version')
+        version = await guard.fetchval(f'select version_num from "{owner.schema}".alembic_version')  # noqa: S608 - checked against _IDENTIFIER
     finally:
         await guard.close()
     return str(version)
 
 
 async def _prepare_patiently(connection: asyncpg.Connection[asyncpg.Record], owner: Owner, password: str) -> None:
-    """Prepare, again when another database's migration touched the same role: roles belong to the whole cluster, locks to one database."""
+    """Prepare, again when another database's migration touched the same role: roles belong to the whole cluster, locks
+    to one database.
+    """
     for attempt in range(1, ATTEMPTS + 1):
         try:
             async with connection.transaction():

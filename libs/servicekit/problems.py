@@ -44,7 +44,8 @@ def defined() -> list[ProblemType]:
 class Problem(Exception):
     """A refusal on its way to the caller; raise it anywhere below the API.
 
-    ``zh`` and ``en`` say what is wrong with this request and what would be right; ``extensions`` become members of the document.
+    ``zh`` and ``en`` say what is wrong with this request and what would be right; ``extensions`` become members of the
+    document.
     """
 
     def __init__(

@@ -1,4 +1,5 @@
-"""Settings of a service, read once at start: environment, then the secrets file, then defaults; every value can say where it is from.
+"""Settings of a service, read once at start: environment, then the secrets file, then defaults; every value can say
+where it is from.
 
 Boundary: no setting is read anywhere else, and no secret is ever shown (`explain` masks them).
 """
@@ -43,7 +44,9 @@ class SecretsFile(PydanticBaseSettingsSource):
 
 
 class ServiceSettings(BaseSettings):
-    """What every service is told; subclass it and add your own fields (environment name: ``GUANXIN_`` + field in capitals)."""
+    """What every service is told; subclass it and add your own fields (environment name: ``GUANXIN_`` + field in
+    capitals).
+    """
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="ignore", frozen=True, populate_by_name=True)
 
@@ -116,7 +119,7 @@ class Explained:
 
 def explain(cls: type[ServiceSettings]) -> list[Explained]:
     """Return every setting of ``cls`` with its value and origin; raises pydantic's ValidationError when one is invalid."""
-    settings = cls()
+    settings = cls()  # type: ignore[call-arg]  # the environment gives the service
     secrets = SecretsFile(cls)
     from_file = secrets()
     environment = {name.upper() for name in os.environ}

@@ -1,7 +1,8 @@
-"""Logs and traces of a process: JSON lines without numbers, contents or secrets; spans linked over HTTP and Kafka by traceparent.
+"""Logs and traces of a process: JSON lines without numbers, contents or secrets; spans linked over HTTP and Kafka by
+traceparent.
 
-Boundary: the only module that sets up structlog and OpenTelemetry.  A trace costs some 30 us a span, so spans are per chunk or
-request, never per message, and new traces are begun at a bounded rate.
+Boundary: the only module that sets up structlog and OpenTelemetry.  A trace costs some 30 us a span, so spans are per
+chunk or request, never per message, and new traces are begun at a bounded rate.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import logging
 import re
 import sys
 import time
+import traceback
 from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,6 +53,9 @@ NUMBER_KEYS = frozenset({"number", "recipient", "recipients", "sender", "msisdn"
 _PHONE = re.compile(r"(?<![0-9A-Za-z])(?:\+?86)?(1[3-9]\d)\d{4}(\d{4})(?![0-9A-Za-z])")
 """A Chinese mobile number standing by itself; digits inside a hex id are not one."""
 
+_DETAIL = re.compile(r"^(?:DETAIL|CONTEXT):.*$\n?", re.MULTILINE)
+"""PostgreSQL's errors quote whole rows there."""
+
 MAX_TRACE_FILE_OCTETS = 64 * 1024 * 1024
 """The local span file starts over at this size, keeping one older file."""
 
@@ -74,11 +79,24 @@ def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
             event[key] = f"<{len(value)}>" if isinstance(value, str | bytes | list | dict) else "<removed>"
         elif key in NUMBER_KEYS:
             event[key] = [mask(v) for v in value] if isinstance(value, list | tuple) else mask(value)
+        elif key == "exception" and isinstance(value, str):
+            event[key] = _clean(value)
         elif isinstance(value, str):
             event[key] = _PHONE.sub(r"\1****\2", value)
         elif isinstance(value, int) and not isinstance(value, bool) and _PHONE.fullmatch(str(value)):
             event[key] = mask(value)
     return event
+
+
+def fault_text(fault: BaseException | None) -> str:
+    """Return a traceback as it may be written down: numbers masked, PostgreSQL's row details left out."""
+    if fault is None:
+        return ""
+    return _clean("".join(traceback.format_exception(fault)))
+
+
+def _clean(text: str) -> str:
+    return _PHONE.sub(r"\1****\2", _DETAIL.sub("", text))
 
 
 def setup(settings: ServiceSettings) -> None:
@@ -91,7 +109,7 @@ def setup(settings: ServiceSettings) -> None:
     )
     if settings.otlp_endpoint:
         # Imported here: protobuf and requests cost 20 MB, and most machines have no collector.
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
 
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=settings.otlp_endpoint)))
     if settings.trace_file is not None:
@@ -160,9 +178,10 @@ def span(
     *,
     links: Sequence[str] = (),
     kind: SpanKind = SpanKind.INTERNAL,
-    **attributes: str | int | float | bool,
+    **attributes: str | float | bool,
 ) -> Iterator[Span]:
-    """Run a block in a span: child of ``traceparent`` when given, else of the current span; ``links`` are other traceparents.
+    """Run a block in a span: child of ``traceparent`` when given, else of the current span; ``links`` are other
+    traceparents.
 
     An exception is recorded by its class only, for its text may quote what must not be logged.
     """

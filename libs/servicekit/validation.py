@@ -49,7 +49,7 @@ _ZH: dict[str, str] = {
 
 def reasons(errors: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
     """Return ``field``, ``code``, ``zh``, ``en`` for each error, at most `MAX_REASONS`."""
-    found = []
+    found: list[dict[str, str]] = []
     for error in errors:
         if len(found) == MAX_REASONS:
             break
@@ -63,7 +63,8 @@ def reasons(errors: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
 
 
 def _field(location: Iterable[Any]) -> str:
-    # The first step says where the field was looked for (body, query, path); for JSON errors the second is an octet position.
+    # The first step says where the field was looked for (body, query, path); for JSON errors the second is an octet
+    # position.
     steps = [str(step)[:80] for step in location]
     return ".".join(steps[1:]) or (steps[0] if steps else "body")
 

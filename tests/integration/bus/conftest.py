@@ -74,9 +74,7 @@ class Bench:
         wanted = [
             Topic(name=name, events=(), key="", producer="", consumers=(), partitions=partitions) for name in names
         ]
-        wanted.append(
-            Topic(name=f"{self.service}.dlq", events=(), key="", producer="", consumers=(), partitions=1)
-        )
+        wanted.append(Topic(name=f"{self.service}.dlq", events=(), key="", producer="", consumers=(), partitions=1))
         await apply(self.bootstrap, topics=wanted)
 
     def consumer(self, handler: Any, topics: Sequence[str], **options: Any) -> Consumer:

@@ -37,7 +37,7 @@ class Broker:
                 stderr=stream,
                 env=self.node.environment(),
                 start_new_session=True,
-                preexec_fn=process.tied_to_parent(signal.SIGKILL),
+                preexec_fn=process.tied_to_parent(signal.SIGKILL),  # noqa: PLW1509 - it only calls prctl and getppid
             )
 
     def send(self, number: int) -> None:

@@ -104,8 +104,10 @@ async def test_the_relay_survives_the_loss_of_its_connection(bench, source, wait
     task = asyncio.create_task(relay.run())
     await wait_until(lambda: source.asked > 2)
     guard = await bench.database.dedicated()
-    await guard.execute("select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() "
-                        "and application_name = 'test' and datname = current_database()")
+    await guard.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() "
+        "and application_name = 'test' and datname = current_database()"
+    )
     await guard.close()
     await insert(bench, range(3))
 

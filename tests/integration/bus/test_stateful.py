@@ -27,8 +27,8 @@ async def test_effect_and_offset_are_one_transaction(bench, make_event, wait_unt
                 raise ZeroDivisionError("after the effect, before the commit")
             return Effect()
 
+    consumer = bench.consumer(CrashesLate(), [topic], limits=Limits(max_records=10))
     with pytest.raises(ZeroDivisionError):
-        consumer = bench.consumer(CrashesLate(), [topic], limits=Limits(max_records=10))
         await asyncio.wait_for(bench.start(consumer), 30)
     assert await bench.effects() == 20
     bench.start(bench.consumer(inserting(), [topic]))
@@ -41,9 +41,7 @@ async def test_two_processes_that_both_believe_they_own_everything(bench, make_e
     await bench.topics(topic, partitions=3)
     consumers = []
     for name in ("a", "b"):
-        consumer = bench.consumer(
-            inserting(), [topic], group=f"{bench.service}.{name}", limits=Limits(max_records=7)
-        )
+        consumer = bench.consumer(inserting(), [topic], group=f"{bench.service}.{name}", limits=Limits(max_records=7))
         consumer._strategy._group = "shared"
         consumers.append(consumer)
         bench.start(consumer)
@@ -108,6 +106,7 @@ async def test_rebalances_under_load_lose_and_repeat_nothing(bench, make_event, 
     await send(200)
     await wait_until(lambda: _is(bench, sent))
     if mode == "after_publish":
+
         async def published():
             return {decode(r.value).id async for r in read_topic(bench.bootstrap, out)}
 

@@ -206,7 +206,9 @@ async def test_a_code_waits_for_at_most_one_bulk_batch(bench, make_event, wait_u
         await wait_until(lambda: sum(len(p.queue) for p in consumer._intake.partitions.values() if p.rank == 0) == 5)
         step.release()
     await wait_until(lambda: sum(n for topic, n in handler.batches if topic == codes) == 5)
-    bulk_before = sum(1 for topic, _ in handler.batches[: [t for t, _ in handler.batches].index(codes)] if topic == bulk)
+    bulk_before = sum(
+        1 for topic, _ in handler.batches[: [t for t, _ in handler.batches].index(codes)] if topic == bulk
+    )
     assert bulk_before <= 4
     for _ in range(100):
         step.release()
