@@ -50,20 +50,27 @@ class Seams:
 
 def cut(matcher: Matcher, pieces: Sequence[str]) -> Seams:
     """Return where the template's variables touch its literal text, for ``len(pieces) - 1`` variables."""
+    narrow = _cut(matcher, pieces, reach=0)
+    # Features (contacts, links) count only beside a trigger; only then must windows be wide enough to show them.
+    return _cut(matcher, pieces, reach=CONTACT_REACH) if narrow.triggered else narrow
+
+
+def _cut(matcher: Matcher, pieces: Sequence[str], reach: int) -> Seams:
     cores: list[str] = []
     windows: list[_Window] = []
     first, left = 0, ""
     last_piece = len(pieces) - 1
     for number, piece in enumerate(pieces):
-        head = _head(matcher, piece) if number else (0, 0)
-        tail = _tail(matcher, piece) if number < last_piece else (len(piece), len(piece))
-        # head = (inner, outer): the core begins at inner, the window before it ends at outer >= inner; tail mirrors it.
-        whole = number and number < last_piece and (head[1] >= tail[1] or head[0] >= tail[0])
-        if not whole:
-            cores.append(piece[head[0] : tail[0]])
-            if number:
-                windows.append(_Window(first, number - 1, left, piece[: head[1]]))
-            first, left = number, piece[tail[1] :]
+        # (where the core begins, where the window before it ends) and (where the core ends, where the next begins).
+        head = _head(matcher, piece, reach) if number else (0, 0)
+        tail = _tail(matcher, piece, reach) if number < last_piece else (len(piece), len(piece))
+        if number and number < last_piece and (head[1] >= tail[1] or head[0] >= tail[0]):
+            # Too short to hold a core: the variables on both sides share a window.
+            continue
+        cores.append(piece[head[0] : tail[0]])
+        if number:
+            windows.append(_Window(first, number - 1, left, piece[: head[1]]))
+        first, left = number, piece[tail[1] :]
     found = [terms for terms in matcher.hits(cores) if terms]
     literal = frozenset(term for terms in found for term in terms)
     return Seams(tuple(windows), literal, triggered=matcher.triggers(literal))
@@ -163,7 +170,7 @@ def _safe_after(piece: str, at: int) -> int:
     return at
 
 
-def _tail(matcher: Matcher, piece: str) -> tuple[int, int]:
+def _tail(matcher: Matcher, piece: str, reach: int) -> tuple[int, int]:
     """Return (end of the core, begin of the window) for the literal text before a variable."""
     inner = _safe_before(piece, len(piece))
     traced = views.trace_skeleton(piece[:inner])
@@ -174,12 +181,11 @@ def _tail(matcher: Matcher, piece: str) -> tuple[int, int]:
         )
         if size:
             outer = min(outer, view.starts[-size])
-    reach = max(0, len(piece) - CONTACT_REACH)
-    leads = [i for i in range(reach, outer) if piece[i] in _LEAD or _alphanumeric(piece[i])]
+    leads = [i for i in range(max(0, len(piece) - reach), outer) if piece[i] in _LEAD or _alphanumeric(piece[i])]
     return inner, _safe_before(piece, min([outer, *leads]))
 
 
-def _head(matcher: Matcher, piece: str) -> tuple[int, int]:
+def _head(matcher: Matcher, piece: str, reach: int) -> tuple[int, int]:
     """Return (begin of the core, end of the window) for the literal text after a variable."""
     inner = _safe_after(piece, 1)
     traced = views.trace_skeleton(piece[inner:])
@@ -190,7 +196,5 @@ def _head(matcher: Matcher, piece: str) -> tuple[int, int]:
         )
         if size:
             outer = max(outer, inner + view.ends[size - 1])
-    follows = [
-        i + 1 for i in range(outer, min(len(piece), CONTACT_REACH)) if piece[i] in _FOLLOW or _alphanumeric(piece[i])
-    ]
+    follows = [i + 1 for i in range(outer, min(len(piece), reach)) if piece[i] in _FOLLOW or _alphanumeric(piece[i])]
     return inner, _safe_after(piece, max([outer, *follows]))
