@@ -50,6 +50,11 @@ class Channel:
         """Whether a command can be sent."""
         return self._command is None
 
+    @property
+    def delivered(self) -> bool:
+        """Whether the payload of the latest command has gone out."""
+        return self._delivered
+
     def send(self, command: Command, now: float) -> None:
         """Begin a command; only when `idle`."""
         self._command = command

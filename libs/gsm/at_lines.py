@@ -66,8 +66,9 @@ class LineReader:
         for octet in data:
             if octet in b"\r\n":
                 self._end(items)
-            elif octet == 0x3E and not self._buffer:  # no line begins with it; the space after it is not waited for
-                items.append(Prompt())
+            elif octet in b"> " and not self._buffer:
+                if octet == 0x3E:  # no line begins with it; the space after it is not waited for
+                    items.append(Prompt())
             elif len(self._buffer) < MOST_LINE:
                 self._buffer.append(octet)
             else:

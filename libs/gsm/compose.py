@@ -65,6 +65,7 @@ _FAULTS: Final = {
     "lone_surrogate": "text_not_encodable",
     "text_as_octets": "text_not_encodable",
     "too_many_segments": "user_data_too_long",
+    "part_range": "user_data_too_long",
 }
 
 
@@ -112,8 +113,6 @@ def _parts(content: str | bytes, coding: Coding, elements: bytes, options: Optio
     if sum(sizes) <= _room(coding, elements):
         return [content]
     room = _room(coding, elements + concat_element(options.reference, 1, 1, options.width))
-    if room < max(sizes):
-        raise GsmError("user_data_too_long", 0, "TP-UD")
     positions = [0]
     for size in sizes:
         positions.append(positions[-1] + size)

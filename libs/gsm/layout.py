@@ -89,9 +89,7 @@ def validity_format(validity: int | Timestamp | bytes | None) -> int:
     return _ABSOLUTE if isinstance(validity, Timestamp) else _ENHANCED
 
 
-def _ranged(value: int | None, most: int, name: str) -> int:
-    if value is None:
-        raise GsmError("field_missing", 0, wire_name(name))
+def _ranged(value: int, most: int, name: str) -> int:
     if not 0 <= value <= most:
         raise GsmError("field_range", 0, wire_name(name))
     return value
@@ -153,7 +151,7 @@ def _read_validity(reader: Reader, fields: dict[str, Any], name: str) -> None:
 
 
 def _write_user_data(pdu: Pdu, name: str) -> bytes:
-    length = _ranged(getattr(pdu, "tp_udl", None), 0xFF, "tp_udl")
+    length = _ranged(getattr(pdu, "tp_udl"), 0xFF, "tp_udl")  # noqa: B009 - not every record has it
     dcs: int = getattr(pdu, "tp_dcs", None) or 0
     octets: bytes = getattr(pdu, name)
     if len(octets) != octets_of_length(length, dcs):

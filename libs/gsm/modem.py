@@ -147,7 +147,6 @@ class Modem:
         self._tasks: deque[Task] = deque()
         self._events: list[Event] = []
         self._sending: int | None = None
-        self._delivered = False
         self._silent = 0
         self._storage = ""
         self._confirms = False
@@ -183,7 +182,6 @@ class Modem:
         length = announced_length(frame)
         self._now = now
         self._sending = token
-        self._delivered = False
         self._tasks.append(self._send(token, length, payload))
         self._advance()
 
@@ -209,7 +207,7 @@ class Modem:
                 self._unsolicited(item)
             else:
                 self._silent = 0
-                self._resume(item)
+                self._step(item)
         self._advance()
         return self._take()
 
@@ -230,9 +228,10 @@ class Modem:
         answer = self._channel.handle_timer(now)
         if answer is not None:
             self._silent += 1
-            self._resume(answer)
-            if self._silent >= self._config.patience and self._state is not State.LOST:
+            if self._silent >= self._config.patience:
                 self._give_up()
+            else:
+                self._step(answer)
         if self._state is State.READY and self._next_poll is not None and now >= self._next_poll:
             self._next_poll = now + self._config.poll_every
             self._tasks.append(self._poll())
@@ -259,11 +258,6 @@ class Modem:
             self._task = self._urgent.popleft() if self._urgent else self._tasks.popleft()
             self._step(None)
 
-    def _resume(self, answer: Answer) -> None:
-        if answer.command.payload is not None:
-            self._delivered = answer.delivered
-        self._step(answer)
-
     def _step(self, answer: Answer | None) -> None:
         task = self._task
         if task is None:
@@ -271,8 +265,7 @@ class Modem:
         try:
             command = next(task) if answer is None else task.send(answer)
         except StopIteration:
-            if self._task is task:
-                self._task = None
+            self._task = None
         else:
             self._channel.send(command, self._now)
 
@@ -342,7 +335,8 @@ class Modem:
         return _field(signal, "+CSQ:", 0), _field(registration, "+CREG:", 1)
 
     def _poll(self) -> Task:
-        self._events.append(Level(*(yield from self._measure())))
+        level = yield from self._measure()
+        self._events.append(Level(*level))
 
     def _send(self, token: int, length: int, payload: bytes) -> Task:
         answer = yield Command(f"AT+CMGS={length}", self._config.send_wait, payload)
@@ -431,7 +425,7 @@ class Modem:
         if self._sending is None:
             return
         token, self._sending = self._sending, None
-        if self._delivered:
+        if self._channel.delivered:
             self._events.append(Uncertain(token))
         else:
             self._events.append(Refused(token, None, "not taken by the modem", Action.RETRY))
@@ -439,6 +433,7 @@ class Modem:
     def _give_up(self) -> None:
         self._settle()
         self._task = None
+        self._channel = Channel()
         self._move(State.LOST)
         self._events.append(Lost())
 

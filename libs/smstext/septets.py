@@ -31,10 +31,10 @@ def unpack(octets: bytes, count: int, *, fill: int = 0) -> bytes:
 
     Raises `TextError("too_few_octets")` when the octets hold fewer.
     """
-    if 7 * count + fill > 8 * len(octets):
-        raise TextError("too_few_octets", len(octets))
     if not count:
         return b""
+    if 7 * count + fill > 8 * len(octets):
+        raise TextError("too_few_octets", len(octets))
     out = bytearray()
     stream = octets[0] >> fill
     width = 8 - fill
