@@ -48,12 +48,13 @@ class Platform:
             + f"GUANXIN_{name}_URL",
         )
 
-    def simulator(self) -> str:
-        """Return the base URL of the first carrier simulator of the local stack."""
-        for component in self._stack()["components"]:
-            if component["kind"] == "simulator" and "http" in component["ports"]:
-                return f"http://127.0.0.1:{component['ports']['http']}"
-        output.fail(Exit.UNREACHABLE, t("本机没有运行运营商模拟器。", "No carrier simulator runs here."))
+    def simulators(self) -> list[str]:
+        """Return the base URLs of the local stack's carrier simulators."""
+        return [
+            f"http://127.0.0.1:{component['ports']['http']}"
+            for component in self._stack()["components"]
+            if component["kind"] == "simulator" and "http" in component["ports"]
+        ]
 
     def broker(self) -> str:
         """Return Kafka's bootstrap servers."""

@@ -24,6 +24,13 @@ class Entry:
 
 
 COMMANDS: dict[str, Entry] = {
+    "send": Entry("guanxin.commands.send", t("提交短信任务", "post a task")),
+    "task": Entry(
+        "guanxin.commands.messages", t("任务：状态、逐条、撤回", "tasks: state, messages, cancel"), "task_app"
+    ),
+    "message": Entry("guanxin.commands.messages", t("单条短信轨迹", "the timeline of one message"), "message_app"),
+    "number": Entry("guanxin.commands.messages", t("号码轨迹", "the timeline of a number"), "number_app"),
+    "ledger": Entry("guanxin.commands.ledger", t("台账与对账", "every message in one state; lost and duplicated")),
     "screen": Entry("guanxin.commands.screen", t("逐行审核文本", "what the rules say of texts")),
     "rules": Entry(
         "guanxin.commands.screen", t("规则集：试运行、启用、回退", "rule sets: test, activate, rollback"), "rules_app"
