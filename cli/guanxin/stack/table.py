@@ -23,7 +23,7 @@ from guanxin.stack.services import SERVICES
 
 USUAL_KAFKA, USUAL_CONTROLLER, USUAL_POSTGRES = 9092, 9093, 5432
 USUAL_SMPP, USUAL_SIMULATOR_HTTP = 2775, 8070
-USUAL_EXTRA = 8100  # further workers of a service
+USUAL_EXTRA = 8100  # further workers: a hundred for each service
 
 _DIALECTS = {"smpp": "smpp34"}
 LINK_ACCOUNT, LINK_RATE, LINK_SESSIONS, LINK_WINDOW = "guanxin", 100, 2, 32  # of the demo's link to a simulator
@@ -141,7 +141,8 @@ class Layout:
         row = _SERVICES[service]
         usual = {"http": row.port, **row.extra_ports}
         if number > 1:
-            usual = dict.fromkeys(usual, USUAL_EXTRA)
+            first = USUAL_EXTRA + 100 * SERVICES.index(service) + len(usual) * (number - 2)
+            usual = {name: first + offset for offset, name in enumerate(usual)}
         return self.ports(f"{service}-{number}", usual)
 
     # -- engines ---------------------------------------------------------------------------------------------------

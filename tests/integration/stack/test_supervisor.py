@@ -166,6 +166,24 @@ def test_a_second_up_joins_and_another_configuration_is_refused(local_stack):
     assert "another configuration" in refused.stderr
 
 
+def test_a_service_is_scaled_up_and_down_and_its_first_worker_stays(local_stack):
+    local_stack.up(ENGINES_ONLY.replace("spamfilter = 0", "spamfilter = 1"))
+    first = local_stack.component("spamfilter-1")["pid"]
+
+    local_stack.cli("stack", "scale", "spamfilter", "2")
+
+    workers = [item for item in local_stack.status()["components"] if item["service"] == "spamfilter"]
+    assert [item["name"] for item in workers] == ["spamfilter-1", "spamfilter-2"]
+    assert {item["health"] for item in workers} == {"healthy"}
+    assert len({item["ports"]["http"] for item in workers}) == 2
+
+    local_stack.cli("stack", "scale", "spamfilter", "1")
+
+    assert [item["pid"] for item in local_stack.status()["components"] if item["service"] == "spamfilter"] == [first]
+    assert "spamfilter-2" in local_stack.cli("stack", "logs", "spamfilter", "-n", "1").stdout
+    assert not psutil.pid_exists(workers[1]["pid"])
+
+
 def test_what_cannot_work_is_said_with_the_right_exit_code(local_stack):
     local_stack.local.mkdir()
     wrong = local_stack.local / "wrong.toml"
