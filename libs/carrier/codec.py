@@ -84,7 +84,7 @@ class Codec:
         status = given.get(self.header.status, 0)
         for part in self.header.rest:
             part.write(out, given)
-        if given or not (pdu.may_lack_body and status):
+        if given or not pdu.may_lack_body or not (status or declared == self.header.size):
             layout = pdu.by_total.get(declared, pdu.body) if isinstance(declared, int) else pdu.body
             layout.write(out, given)
         refuse_unknown(given, len(out))

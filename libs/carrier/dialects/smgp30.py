@@ -76,8 +76,8 @@ _TP_PID, _TP_UDHI, _LINK_ID, _PK_TOTAL, _PK_NUMBER, _MSG_SRC, _M_SERVICE_ID = 1,
 _ID_OF_REPORT = re.compile(rb"id:(.{10})", re.DOTALL)
 _STAT = re.compile(rb"stat:(.{7})", re.IGNORECASE | re.DOTALL)
 _ERROR = re.compile(rb"err:(.{3})", re.IGNORECASE | re.DOTALL)
-_SUBMITTED = re.compile(rb"submit[ _]date:(\d{10})", re.IGNORECASE)
-_DONE = re.compile(rb"done[ _]date:(\d{10})", re.IGNORECASE)
+_SUBMITTED = re.compile(rb"submit[ _]?date:(\d{10})", re.IGNORECASE)
+_DONE = re.compile(rb"done[ _]?date:(\d{10})", re.IGNORECASE)
 _TEXT = re.compile(rb"(?:text|txt):(.*)", re.IGNORECASE | re.DOTALL)
 
 
