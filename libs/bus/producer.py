@@ -139,7 +139,7 @@ class _Connection:
         self._bootstrap_servers = bootstrap_servers
         self._client_id = client_id
         self._inner: AIOKafkaProducer | None = None
-        self._retired: asyncio.Future[None] = asyncio.Future()
+        self._retired: asyncio.Future[None] | None = None
         self._stops: set[asyncio.Task[None]] = set()
         self._waiting: dict[object, float] = {}
         self._renewing = asyncio.Lock()
@@ -180,9 +180,10 @@ class _Connection:
         pending = list(records)
         while True:
             inner = self._inner
-            if inner is None:
-                raise PublishFailed("the producer is closed")
-            pending, error = await _attempt(inner, pending, deadline, self._retired)
+            retired = self._retired
+            if inner is None or retired is None:
+                raise PublishFailed("the producer is closed or was never started")
+            pending, error = await _attempt(inner, pending, deadline, retired)
             if not pending:
                 self.trouble = None
                 break
@@ -206,8 +207,8 @@ class _Connection:
                 return
             if failed is not None:
                 # Others may still wait for acknowledgements of the failed one, which would never come.
-                self._retired.set_result(None)
-                self._retired = asyncio.Future()
+                if self._retired is not None and not self._retired.done():
+                    self._retired.set_result(None)
                 # Stopping flushes, and there is nobody to flush to: not waited for.
                 stop = asyncio.create_task(failed.stop())
                 self._stops.add(stop)
@@ -234,8 +235,12 @@ class _Connection:
                     self.trouble = f"broker cannot be reached: {type(error).__name__}"
                     log.warning("broker_waiting", attempt=attempt, reason=type(error).__name__)
                     await asyncio.sleep(back_off(attempt))
+                except asyncio.CancelledError:
+                    # The caller gave up; whoever comes next begins anew.
+                    await inner.stop()
+                    raise
                 else:
-                    self._inner = inner
+                    self._inner, self._retired = inner, asyncio.get_running_loop().create_future()
                     self.trouble = None
                     return
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from aiokafka.errors import OutOfOrderSequenceNumber
 
 from bus.admin import apply, list_topics
 from bus.producer import MAX_RECORD_OCTETS, Producer, PublishFailed, RawOutgoing
@@ -65,6 +66,51 @@ async def test_a_closed_producer_refuses(kafka_bootstrap):
     await producer.close()
     with pytest.raises(PublishFailed):
         await producer.send_raw([RawOutgoing("any", b"k", b"v")])
+
+
+class Spent:
+    """An aiokafka producer whose sequence numbers are spent: it acknowledges nothing, and refuses from some moment on."""
+
+    def __init__(self):
+        self.refusing = False
+        self.never = []
+
+    async def send(self, *args, **kwargs):
+        if self.refusing:
+            raise OutOfOrderSequenceNumber
+        self.never.append(asyncio.get_running_loop().create_future())
+        return self.never[-1]
+
+    async def stop(self):
+        return
+
+
+async def test_a_spent_producer_is_replaced_for_all_who_wait_on_it(bench, wait_until):
+    topic = bench.topic()
+    await bench.topics(topic)
+    real, spent = bench.producer._bulk._inner, Spent()
+    bench.producer._bulk._inner = spent
+    waiting = asyncio.create_task(bench.producer.send_raw([RawOutgoing(topic, b"k", b"first")]))
+    await wait_until(lambda: spent.never)
+    spent.refusing = True
+    await bench.producer.send_raw([RawOutgoing(topic, b"k", b"second")])
+    await asyncio.wait_for(waiting, 10)
+    assert {r.value async for r in read_topic(bench.bootstrap, topic)} == {b"first", b"second"}
+    assert await bench.producer.probe() is None
+    await real.stop()
+
+
+async def test_a_caller_with_a_deadline_is_told_and_the_next_one_succeeds(bench):
+    topic = bench.topic()
+    await bench.topics(topic)
+    real, spent = bench.producer._bulk._inner, Spent()
+    bench.producer._bulk._inner = spent
+    with pytest.raises(PublishFailed, match="in time"):
+        await bench.producer.send_raw([RawOutgoing(topic, b"k", b"first")], timeout_s=0.1)
+    spent.refusing = True
+    await bench.producer.send_raw([RawOutgoing(topic, b"k", b"second")], timeout_s=10)
+    assert [r.value async for r in read_topic(bench.bootstrap, topic)] == [b"second"]
+    await real.stop()
 
 
 async def test_read_back_begins_at_a_time_and_ends_at_the_end(bench, make_event):
