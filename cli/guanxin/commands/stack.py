@@ -59,7 +59,7 @@ def up(
         raise typer.Exit(130) from None
     except StackError as error:
         output.fail(Exit.NO, error.what, error.todo)
-    if not owner and not detach:
+    if not owner:
         console.print(t("平台原已运行。", "The stack was running already."))
 
 
@@ -81,7 +81,8 @@ def _rise(
     follower = view.Follower(console)
     with follower:
         for event in client.bring_up(local, config_file, hold=hold):
-            follower.show(event)
+            if owner or not event.get("past"):  # who joins is not told what others waited for
+                follower.show(event)
             match event["event"]:
                 case "owner":
                     owner = event["owner"]

@@ -305,7 +305,7 @@ class Supervisor:
             self._owned.set()
         queue: asyncio.Queue[Event] = asyncio.Queue()
         for event in self.history:
-            queue.put_nowait(event)
+            queue.put_nowait({**event, "past": True})
         self._watchers.add(queue)
         lost = asyncio.create_task(reader.read(1))
         try:
