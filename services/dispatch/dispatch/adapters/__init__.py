@@ -1,0 +1,1 @@
+"""Every way out: carrier sessions and the watchdog process."""

@@ -1,0 +1,220 @@
+"""One session slot's live connection: connects, binds, reconnects with back-off, and hands every event to the pump.
+
+It decides nothing about messages.  ``used`` counts what occupies the window: granted, in flight, or answered and not yet durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+
+from carrier.dialect import Dialect
+from carrier.events import BindRefused, Bound, Closed, Event
+from carrier.model import Refusal, Role, Submit
+from carrier.session import Session, SessionConfig
+from dispatch import metrics
+from dispatch.domain.linkconfig import LinkConfig
+from dispatch.domain.rules import reconnect_delay_s
+from links.tcp import LinkConnection, connect
+from servicekit.clock import Clock
+
+log = structlog.get_logger()
+
+
+class Sink(Protocol):
+    """Where events go."""
+
+    def on_events(self, slot: SlotSession, events: list[Event]) -> None:
+        """Take the events of one read, in order; must not block."""
+        ...
+
+    def on_fault(self, error: BaseException) -> None:
+        """Take a fault of ours; the process must end."""
+        ...
+
+
+class SlotSession:
+    """The session of one owned slot."""
+
+    def __init__(
+        self,
+        link: LinkConfig,
+        dialect: Dialect,
+        slot: int,
+        epoch: int,
+        *,
+        clock: Clock,
+        sink: Sink,
+        may_write: Callable[[], bool],
+        submit_from: float,
+    ) -> None:
+        """``submit_from`` is the monotonic time before which nothing may be submitted (the old owner's last second)."""
+        self.link = link
+        self.slot = slot
+        self.epoch = epoch
+        self.used = 0
+        self.tokens = 0
+        """Share of the link's rate this slot has, in messages a second."""
+        self.bound = False
+        self.draining = False
+        self.phase = "acquired"
+        self.last_error = ""
+        self.submit_from = submit_from
+        self.backlog: deque[tuple[int, Submit]] = deque()
+        """Granted submits that wait for a rate token: only segments of a long message on a slow link."""
+        self.connection: LinkConnection | None = None
+        self._dialect = dialect
+        self._clock = clock
+        self._sink = sink
+        self._may_write = may_write
+        self._failures = 0
+        self._credentials_refused = False
+        self._ended = asyncio.Event()
+        self._stopping = False
+        self._task: asyncio.Task[None] | None = None
+        self._bound_gauge = metrics.SESSIONS_BOUND.labels(link.name)
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """(link, slot)."""
+        return (self.link.name, self.slot)
+
+    def ready(self, now: float) -> bool:
+        """Whether something may be granted to it now."""
+        return (
+            self.bound
+            and not self.draining
+            and now >= self.submit_from
+            and self.connection is not None
+            and self.connection.writable
+            and self._may_write()
+        )
+
+    def start(self) -> None:
+        """Begin to connect."""
+        self._task = asyncio.get_running_loop().create_task(self._run(), name=f"session-{self.link.name}-{self.slot}")
+        self._task.add_done_callback(self._watch)
+
+    def submit(self, batch: list[tuple[int, Submit]]) -> None:
+        """Write submits; raises the engine's errors.  The caller granted them."""
+        assert self.connection is not None
+        self.connection.session.submit(batch, self._clock.monotonic())
+
+    def flush(self) -> None:
+        """Write what is queued."""
+        if self.connection is not None:
+            self.connection.flush()
+
+    def acknowledge(self, connection: LinkConnection, handles: list[int]) -> None:
+        """Answer receipts and messages that are durable, on the connection they came by."""
+        connection.session.acknowledge(handles)
+        connection.flush()
+
+    async def drain(self, timeout_s: float) -> None:
+        """Unbind gracefully and wait for the end of the TCP connection, at most ``timeout_s``; then cut it."""
+        self.draining = True
+        self._stopping = True
+        connection = self.connection
+        if connection is not None:
+            self.phase = "unbinding"
+            connection.unbind()
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await connection.closed.wait()
+            except TimeoutError:
+                connection.abort("drain took too long")
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        self.phase = "closed"
+
+    def cut(self, detail: str) -> None:
+        """Close at once; what was written and not answered becomes uncertain."""
+        if self.connection is not None:
+            self.connection.abort(detail)
+
+    # Inside -----------------------------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        while not self._stopping:
+            await self._attempt()
+            if self._stopping:
+                return
+            delay = reconnect_delay_s(self._failures, random.random(), credentials=self._credentials_refused)
+            self.phase = "waiting"
+            await asyncio.sleep(delay)
+
+    async def _attempt(self) -> None:
+        if not self._may_write():
+            # Without a lease not even a bind may be sent.
+            await asyncio.sleep(0.1)
+            return
+        self._ended.clear()
+        self._credentials_refused = False
+        self.phase = "connecting"
+        limits = self.link.limits(self._dialect)
+        config = SessionConfig(self.link.credentials(), limits)
+        try:
+            self.connection = await connect(
+                self.link.host,
+                self.link.port,
+                lambda now, wall: Session(self._dialect, Role.CLIENT, config, now, wall=wall),
+                self._on_events,
+                may_write=self._may_write,
+            )
+        except (OSError, TimeoutError) as error:
+            self._failures += 1
+            self.last_error = f"connect: {type(error).__name__}"
+            metrics.SESSION_FAILURES.labels(self.link.name, "connect").inc()
+            log.warning("session_connect_failed", link=self.link.name, slot=self.slot, reason=type(error).__name__)
+            return
+        self.phase = "binding" if not self.bound else self.phase
+        await self._ended.wait()
+        self.connection = None
+
+    def _on_events(self, connection: LinkConnection, events: list[Event]) -> None:
+        for event in events:
+            kind = type(event)
+            if kind is Bound:
+                self.bound = True
+                self.phase = "bound"
+                self._failures = 0
+                self.last_error = ""
+                self._bound_gauge.inc()
+                log.info("session_bound", link=self.link.name, slot=self.slot, epoch=self.epoch)
+            elif isinstance(event, BindRefused):
+                self._credentials_refused = event.refusal is Refusal.CREDENTIALS
+                self.last_error = f"bind refused: {event.refusal.value} ({event.status:#x})"
+            elif isinstance(event, Closed):
+                self._on_closed(event)
+        self._sink.on_events(self, events)
+        del connection
+
+    def _on_closed(self, event: Closed) -> None:
+        if self.bound:
+            self._bound_gauge.dec()
+        self.bound = False
+        self._failures += 1
+        self.phase = "closed"
+        if not self.last_error or event.detail:
+            self.last_error = f"{event.reason.value}: {event.detail}".rstrip(": ")
+        metrics.SESSION_FAILURES.labels(self.link.name, event.reason.value).inc()
+        log.info(
+            "session_closed",
+            link=self.link.name,
+            slot=self.slot,
+            epoch=self.epoch,
+            reason=event.reason.value,
+            unanswered=len(event.unanswered),
+        )
+        self._ended.set()
+
+    def _watch(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._sink.on_fault(error)

@@ -1,0 +1,1 @@
+"""Every way in: HTTP. Reads and small commands only."""

@@ -1,0 +1,266 @@
+"""Claiming items of the queue and loading what granting them needs: payload, opt-outs, cancels, receipts that came meanwhile.
+
+What is claimed is little (a few windows), so a backlog of any size stays in the table.  What was loaded more than a second ago is
+checked again before it is granted: opt-outs and cancels hold at the moment of sending.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+
+import asyncpg
+import msgspec
+import structlog
+
+from contracts.chunk import Chunk
+from contracts.events.dispatch import CloseCause
+from contracts.lanes import LANES, Lane
+from dispatch.domain.outcomes import RESEND
+from dispatch.domain.quiet import QuietHours
+from dispatch.domain.work import Head, Release, Work
+from dispatch.handlers.linkstate import MARKETING, LinkState
+from dispatch.store import queue
+from servicekit.clock import Clock
+from servicekit.database import Database
+
+log = structlog.get_logger()
+
+RECHECK_S = 1.0
+CACHE_OCTETS = 48 * 1024 * 1024
+"""Encoded payloads kept, so that the items of one release decode it once."""
+
+ENTERPRISES = 8
+EACH = 4
+"""Items claimed in one statement: of 8 enterprises 4 each."""
+
+POLL_S = 0.05
+"""How often a class with nothing to claim is looked at when nobody gave a hint (another worker took the release in)."""
+
+_decoder = msgspec.msgpack.Decoder(Chunk)
+_encoder = msgspec.msgpack.Encoder()
+VERIFICATION = Lane.VERIFICATION.rank
+
+
+def pack(chunk: Chunk) -> bytes:
+    """Return a chunk as it is stored."""
+    return _encoder.encode(chunk)
+
+
+def unpack(payload: bytes) -> Chunk:
+    """Return a stored chunk."""
+    return _decoder.decode(payload)
+
+
+def release_of(row: asyncpg.Record) -> Release:
+    """Return the release of a `release` row."""
+    chunk = unpack(row["payload"])
+    head = Head(
+        row["release_id"],
+        chunk.chunk_id,
+        row["tenant"],
+        row["enterprise"],
+        row["ekey"],
+        row["lane"],
+        row["traceparent"],
+    )
+    return Release(head, chunk)
+
+
+class ReleaseCache:
+    """Lately used releases, bounded by their octets."""
+
+    def __init__(self, most: int = CACHE_OCTETS) -> None:
+        self._most = most
+        self._size = 0
+        self._rows: OrderedDict[str, tuple[Release, int]] = OrderedDict()
+
+    def get(self, release_id: str) -> Release | None:
+        """Return a release if it is here."""
+        found = self._rows.get(release_id)
+        if found is None:
+            return None
+        self._rows.move_to_end(release_id)
+        return found[0]
+
+    def put(self, release: Release, octets: int) -> None:
+        """Keep a release."""
+        self._rows[release.head.release_id] = (release, octets)
+        self._size += octets
+        while self._size > self._most and self._rows:
+            _, (_, size) = self._rows.popitem(last=False)
+            self._size -= size
+
+
+class Claimer:
+    """Keeps every link of this worker supplied with claimed work."""
+
+    def __init__(
+        self,
+        database: Database,
+        links: dict[str, LinkState],
+        *,
+        clock: Clock,
+        quiet: QuietHours,
+        wake_pump: Callable[[], None],
+    ) -> None:
+        self.cache = ReleaseCache()
+        self._database = database
+        self._links = links
+        self._clock = clock
+        self._quiet = quiet
+        self._wake_pump = wake_pump
+        self._hint = asyncio.Event()
+        self._stopping = False
+        self._paused = False
+        self._rechecks: list[tuple[LinkState, Work]] = []
+
+    def hint(self, pairs: Iterable[tuple[str, int]] = ()) -> None:
+        """Something may be claimed: of these (group, lane) pairs at once, of others as usual."""
+        for grp, lane in pairs:
+            for link in self._links.values():
+                if link.config.group == grp:
+                    link.poll_at[lane] = 0.0
+        self._hint.set()
+
+    def recheck(self, link: LinkState, work: Work) -> None:
+        """Check a work again that was loaded too long ago, and queue it again; it is out of its queue meanwhile."""
+        self._rechecks.append((link, work))
+        self._hint.set()
+
+    async def run(self) -> None:
+        """Claim for ever."""
+        while not self._stopping:
+            busy = await self._round()
+            if not busy:
+                try:
+                    async with asyncio.timeout(POLL_S):
+                        await self._hint.wait()
+                except TimeoutError:
+                    pass
+            self._hint.clear()
+
+    def stop(self) -> None:
+        """Claim nothing more."""
+        self._stopping = True
+        self._hint.set()
+
+    async def _round(self) -> bool:
+        found = False
+        rechecks, self._rechecks = self._rechecks, []
+        for link, work in rechecks:
+            await self._check([work])
+            link.queues[work.release.head.lane].add(work)
+            found = True
+        for lane in range(len(LANES)):
+            for link in list(self._links.values()):
+                found |= await self._claim_for(link, lane)
+        if found:
+            self._wake_pump()
+        return found
+
+    async def _claim_for(self, link: LinkState, lane: int) -> bool:
+        now = self._clock.monotonic()
+        if now < link.poll_at[lane] or not link.sendable(now) or not link.wanted(lane):
+            return False
+        if lane == MARKETING and self._quiet.ends_at(self._clock.wall_ms()):
+            link.poll_at[lane] = now + 1.0
+            return False
+        lead = link.lead()
+        if lead is None:
+            return False
+        # Set before the query: a hint that comes while it runs must not be overwritten after it.
+        link.poll_at[lane] = now + POLL_S
+        rows = await queue.claim(
+            self._database,
+            grp=link.config.group,
+            lane=lane,
+            after=link.cursors[lane],
+            enterprises=ENTERPRISES,
+            each=EACH,
+            link=link.name,
+            slot=lead.slot,
+            epoch=lead.epoch,
+            avoid_me=link.alternatives,
+        )
+        if len({row["ekey"] for row in rows}) < ENTERPRISES and link.cursors[lane]:
+            link.cursors[lane] = ""
+            link.poll_at[lane] = 0.0
+        elif rows:
+            link.cursors[lane] = max(row["ekey"] for row in rows)
+        if not rows:
+            return False
+        works = await self._load(rows, (link.name, lead.slot))
+        link.poll_at[lane] = 0.0
+        for work in sorted(works, key=lambda w: w.id):
+            link.queues[lane].add(work)
+        return True
+
+    async def _load(self, rows: list[asyncpg.Record], claim: tuple[str, int]) -> list[Work]:
+        missing = {row["release_id"] for row in rows if self.cache.get(row["release_id"]) is None}
+        releases = {}
+        if missing:
+            for row in await queue.payloads(self._database, list(missing)):
+                release = release_of(row)
+                releases[row["release_id"]] = release
+                self.cache.put(release, len(row["payload"]))
+        works = []
+        for row in rows:
+            release = releases.get(row["release_id"]) or self.cache.get(row["release_id"])
+            assert release is not None, "an item's release is in the table: the foreign key says so"
+            works.append(
+                Work(
+                    id=row["id"],
+                    version=row["version"],
+                    release=release,
+                    grp=row["grp"],
+                    kind=row["kind"],
+                    attempt=row["attempt"],
+                    expires_at=row["expires_at"],
+                    indices=row["indices"],
+                    segs=row["segs"],
+                    pos=row["pos"],
+                    claim=claim,
+                )
+            )
+        await self._check(works)
+        return works
+
+    async def _check(self, works: list[Work]) -> None:
+        """Note which messages may not be sent any more: the number opted out, or the task was cancelled."""
+        now = self._clock.monotonic()
+        async with self._database.connection() as connection:
+            tasks = {e.task_id for work in works for e in work.release.chunk.entries}
+            gone = await queue.cancelled(connection, list(tasks))
+            for work in works:
+                chunk, head = work.release.chunk, work.release.head
+                work.dropped = {}
+                if head.lane != VERIFICATION:
+                    numbers = {chunk.recipients[i] for i in work.indices[work.pos :]}
+                    out = await queue.opted_out(connection, head.tenant, head.enterprise, list(numbers))
+                    if out:
+                        for i in work.indices[work.pos :]:
+                            if chunk.recipients[i] in out:
+                                work.dropped[i] = CloseCause.OPTED_OUT
+                if gone:
+                    for i in work.indices[work.pos :]:
+                        if chunk.entry_of(i).task_id in gone:
+                            work.dropped[i] = CloseCause.CANCELLED
+                if work.kind == RESEND:
+                    await self._skip_known(connection, work)
+                work.checked_at = now
+
+    async def _skip_known(self, connection: queue.Connection, work: Work) -> None:
+        """Leave out segments whose receipt came while they were uncertain."""
+        known = await queue.resolved(connection, work.release.head.release_id)
+        work.known = known
+
+    def recent_opt_out(self, tenant: str, enterprise: str) -> None:
+        """Somebody opted out just now: claimed work of the enterprise is checked again before anything of it is granted."""
+        for link in self._links.values():
+            for queued in link.queues:
+                for work in queued.sources():
+                    head = work.release.head
+                    if head.tenant == tenant and head.enterprise == enterprise:
+                        work.checked_at = float("-inf")

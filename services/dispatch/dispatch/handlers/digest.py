@@ -1,0 +1,395 @@
+"""From what the sessions said to what the journal must hold: answers, retries, uncertain segments, receipts, messages from phones.
+
+Called once per cycle with everything that arrived since the last one, in order.  Nothing is awaited here: what is decided enters
+one draft and becomes true with its commit.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import structlog
+
+from carrier.events import Answered, Closed, DeliverReceived, Event, PeerError, ReportReceived, Resent
+from carrier.ids import candidates, canonical
+from carrier.model import Mo, Outcome, Report
+from contracts.events.dispatch import CloseCause, SegmentState
+from dispatch import metrics
+from dispatch.adapters.session import SlotSession
+from dispatch.domain import outcomes
+from dispatch.domain.book import Book
+from dispatch.domain.outcomes import RESEND, RETRY
+from dispatch.domain.rules import TEMPORARY_ATTEMPTS, Rule, rule_of, temporary_delay_ms, throttle_delay_ms
+from dispatch.domain.work import Flight
+from dispatch.handlers.linkstate import LinkState
+from dispatch.store.journal import Draft
+from links.tcp import LinkConnection
+from smstext import split_header
+from smstext.faults import TextError
+
+log = structlog.get_logger()
+
+UNWRITABLE = -1
+"""Status of a segment our own engine could not write: it never reached the carrier."""
+
+MOST_PENDING = 50_000
+"""Unmatched receipts kept in memory; beyond, only the table has them and the resolver finds them there."""
+
+PENDING_FIRST_MS = 2_000
+"""An unmatched receipt is first looked up in the journal after so long: nearly always its answer arrives before."""
+
+_FINAL_STATES = outcomes.STATES
+
+
+class Acks:
+    """Receipts and messages to answer once the draft is committed, by connection."""
+
+    def __init__(self) -> None:
+        self.handles: dict[LinkConnection, tuple[SlotSession, list[int]]] = {}
+        self.mo_ids: list[int] = []
+
+    def add(self, session: SlotSession, connection: LinkConnection, handle: int) -> None:
+        """Note one."""
+        entry = self.handles.get(connection)
+        if entry is None:
+            entry = self.handles[connection] = (session, [])
+        entry[1].append(handle)
+
+
+class _Settled:
+    """What became of a flight's segments in this cycle."""
+
+    __slots__ = ("retried", "throttled", "uncertain", "unsent")
+
+    def __init__(self) -> None:
+        self.throttled: list[int] = []
+        self.retried: list[int] = []
+        self.uncertain: list[int] = []
+        self.unsent: list[int] = []
+
+
+class Digest:
+    """Turns session events into a draft; keeps the book and the receipts that wait for their answer."""
+
+    def __init__(self, links: dict[str, LinkState], book: Book, take_id: Callable[[], int]) -> None:
+        self._links = links
+        self._book = book
+        self._take_id = take_id
+        self._pending: dict[tuple[str, str], list[tuple[int, Report]]] = {}
+        self._touched: dict[Flight, _Settled] = {}
+        self._reported: dict[tuple[str, Flight], list[tuple[int, int, int, SegmentState, str, int]]] = {}
+        self._now = 0.0
+        self._now_ms = 0
+
+    def take(
+        self,
+        inbox: list[tuple[SlotSession, LinkConnection | None, list[Event]]],
+        unsent: list[tuple[Flight, int]],
+        rejected: list[tuple[Flight, int]],
+        draft: Draft,
+        now: float,
+        now_ms: int,
+    ) -> Acks:
+        """Put everything into ``draft``; return what to acknowledge after its commit.
+
+        ``unsent`` were granted and surely never written, ``rejected`` could not be encoded.
+        """
+        self._now, self._now_ms = now, now_ms
+        acks = Acks()
+        for session, connection, events in inbox:
+            link = self._links[session.link.name]
+            for event in events:
+                kind = type(event)
+                if kind is Answered:
+                    self._on_answer(link, session, event, draft)  # type: ignore[arg-type]
+                elif kind is ReportReceived:
+                    report: Report = event.report  # type: ignore[union-attr]
+                    draft.receipt_raw(link.name, session.slot, report.raw)
+                    if connection is not None:
+                        acks.add(session, connection, event.handle)  # type: ignore[union-attr]
+                    self._on_report(link, report, draft)
+                else:
+                    self._on_other(link, session, connection, event, draft, acks)
+        for flight, place in unsent:
+            self._settle(flight).unsent.append(place)
+        for flight, place in rejected:
+            self._settle(flight)
+            flight.answers.append((place, UNWRITABLE, ""))
+        self._finish(draft)
+        return acks
+
+    # Events -----------------------------------------------------------------------------------------------------------
+
+    def _settle(self, flight: Flight) -> _Settled:
+        session = self._links[flight.link].sessions.get(flight.slot)
+        if session is not None and session.epoch == flight.epoch:
+            session.used -= 1
+        flight.open -= 1
+        settled = self._touched.get(flight)
+        if settled is None:
+            settled = self._touched[flight] = _Settled()
+        return settled
+
+    def _on_answer(self, link: LinkState, session: SlotSession, answer: Answered, draft: Draft) -> None:
+        link.judge(answer, answer.at)
+        found = self._book.find(answer.token)
+        if found is None:
+            log.error("answer_without_flight", link=link.name, slot=session.slot)
+            return
+        flight, place = found
+        settled = self._settle(flight)
+        outcome = answer.outcome
+        if outcome is Outcome.OK:
+            flight.answers.append((place, 0, answer.message_id))
+            form = self._book.remember(flight, place, answer.message_id)
+            if self._pending:
+                self._answer_came(link, form, flight, place, draft)
+        elif outcome is Outcome.THROTTLED:
+            settled.throttled.append(place)
+        elif outcome is Outcome.UNCERTAIN:
+            settled.uncertain.append(place)
+        elif outcome in {Outcome.TEMPORARY, Outcome.SESSION} and flight.attempt + 1 < TEMPORARY_ATTEMPTS:
+            settled.retried.append(place)
+        else:
+            flight.answers.append((place, answer.status, ""))
+
+    def _on_report(self, link: LinkState, report: Report, draft: Draft) -> None:
+        state = _FINAL_STATES.get(report.state)
+        if state is None or not report.final:
+            metrics.RECEIPTS.labels(link.name, "intermediate").inc()
+            return
+        found = self._book.match(link.name, report.message_id, link.config.id_mode)
+        if found is not None:
+            self._matched(link, found[0], found[1], report, state)
+            return
+        metrics.RECEIPTS.labels(link.name, "pending").inc()
+        pending_id = self._take_id()
+        forms = candidates(report.message_id, link.config.id_mode)
+        draft.pending.append(
+            (
+                pending_id,
+                link.name,
+                " ".join(forms) or "-",
+                report.message_id,
+                state.value,
+                _code(report),
+                report.recipient,
+                report.sender,
+                outcomes.wire_time_ms(report.submitted),
+                outcomes.wire_time_ms(report.done),
+            )
+        )
+        if len(self._pending) < MOST_PENDING:
+            for form in forms:
+                self._pending.setdefault((link.name, form), []).append((pending_id, report))
+
+    def _answer_came(self, link: LinkState, form: str, flight: Flight, place: int, draft: Draft) -> None:
+        waiting = self._pending.pop((link.name, form), None)
+        if waiting is None:
+            return
+        for pending_id, report in waiting:
+            draft.settled.append(pending_id)
+            self._matched(link, flight, place, report, _FINAL_STATES[report.state])
+
+    def forget_pending(self, link: str, raw_id: str) -> None:
+        """The resolver settled a receipt: it waits no longer."""
+        self._pending.pop((link, canonical(raw_id)), None)
+
+    def _matched(self, link: LinkState, flight: Flight, place: int, report: Report, state: SegmentState) -> None:
+        if flight.codes[place]:
+            metrics.RECEIPTS.labels(link.name, "repeated").inc()
+            return
+        flight.codes[place] = 1
+        metrics.RECEIPTS.labels(link.name, "matched").inc()
+        self._reported.setdefault((link.name, flight), []).append(
+            (
+                flight.indices[place],
+                flight.segs[place],
+                flight.totals[place],
+                state,
+                _code(report),
+                outcomes.wire_time_ms(report.done),
+            )
+        )
+
+    def _on_other(
+        self,
+        link: LinkState,
+        session: SlotSession,
+        connection: LinkConnection | None,
+        event: Event,
+        draft: Draft,
+        acks: Acks,
+    ) -> None:
+        if isinstance(event, DeliverReceived):
+            mo_id = self._take_id()
+            draft.mos.append(_mo_row(mo_id, link.name, event.mo, self._now_ms))
+            acks.mo_ids.append(mo_id)
+            if connection is not None:
+                acks.add(session, connection, event.handle)
+        elif isinstance(event, Resent):
+            link.limiter.sent(len(event.tokens), self._now)
+        elif isinstance(event, PeerError):
+            log.warning("peer_error", link=link.name, slot=session.slot, code=event.code)
+        elif isinstance(event, Closed):
+            link.limiter.answered(len(event.unanswered), self._now)
+            for token in event.unanswered:
+                found = self._book.find(token)
+                if found is not None:
+                    self._settle(found[0]).uncertain.append(found[1])
+            while session.backlog:
+                token, _ = session.backlog.popleft()
+                found = self._book.find(token)
+                if found is not None:
+                    self._settle(found[0]).unsent.append(found[1])
+
+    # What a flight leaves ---------------------------------------------------------------------------------------------
+
+    def _finish(self, draft: Draft) -> None:
+        for flight, settled in self._touched.items():
+            draft.slot(flight.link, flight.slot, flight.epoch)
+            if flight.answers:
+                self._answers(flight, draft)
+            if settled.throttled:
+                delay = throttle_delay_ms(flight.attempt, random.random())
+                self._again(flight, settled.throttled, draft, RETRY, flight.attempt + 1, self._now_ms + delay, None)
+            if settled.retried:
+                delay = temporary_delay_ms(flight.attempt, random.random())
+                self._again(
+                    flight, settled.retried, draft, RETRY, flight.attempt + 1, self._now_ms + delay, flight.link
+                )
+            if settled.unsent:
+                self._again(flight, settled.unsent, draft, flight.kind, flight.attempt, 0, None)
+            if settled.uncertain:
+                self._uncertain(flight, settled.uncertain, draft)
+            if flight.open == 0:
+                draft.closed.append(flight.id)
+                metrics.SUBMIT_TO_ANSWER_SECONDS.labels(flight.link).observe((self._now_ms - flight.granted_at) / 1000)
+                flight.let_go()
+                self._book.close(flight)
+        self._touched.clear()
+        for (link, flight), rows in self._reported.items():
+            batch = self._take_id()
+            draft.report(batch, link, flight.head.chunk_id, rows)
+            event = outcomes.reported(flight.head, link, batch, self._now_ms, rows)
+            draft.events.append(outcomes.outcome(flight.head, event, "reported", batch, self._now_ms))
+        self._reported.clear()
+
+    def _answers(self, flight: Flight, draft: Draft) -> None:
+        release = flight.release
+        assert release is not None, "a flight with unjournalled answers keeps its payload"
+        link = self._links[flight.link]
+        places, flight.answers = flight.answers, []
+        batch = self._take_id()
+        recipients = release.chunk.recipients
+        draft.answer(batch, flight, self._now_ms, places, [recipients[flight.indices[p]] for p, _, _ in places])
+        event = outcomes.answered(
+            flight, release, places, batch, self._now_ms, link.config.carrier, link.config.protocol
+        )
+        draft.events.append(outcomes.outcome(flight.head, event, "answered", batch, self._now_ms))
+        refused: dict[int, list[int]] = {}
+        for place, status, _ in places:
+            if status:
+                refused.setdefault(status, []).append(flight.indices[place])
+        for status, indices in refused.items():
+            code = "unwritable" if status == UNWRITABLE else f"{flight.link}:{link.dialect.status_name(status)}"
+            indices = sorted(set(indices))
+            metrics.CLOSED.labels(CloseCause.CARRIER_REFUSED.value).inc(len(indices))
+            closing = outcomes.closed(flight.head, self._now_ms, indices, CloseCause.CARRIER_REFUSED, code)
+            draft.events.append(outcomes.outcome(flight.head, closing, "refused", self._take_id(), self._now_ms))
+
+    def _again(
+        self,
+        flight: Flight,
+        places: list[int],
+        draft: Draft,
+        kind: int,
+        attempt: int,
+        not_before: int,
+        avoid: str | None,
+    ) -> None:
+        draft.renew(
+            flight.head,
+            grp=flight.grp,
+            kind=RESEND if flight.kind == RESEND else kind,
+            attempt=attempt,
+            not_before=not_before,
+            expires_at=flight.expires_at,
+            avoid=avoid,
+            pairs=[(flight.indices[p], flight.segs[p]) for p in places],
+        )
+
+    def _uncertain(self, flight: Flight, places: list[int], draft: Draft) -> None:
+        release = flight.release
+        assert release is not None, "a flight with open segments keeps its payload"
+        chunk, head = release.chunk, flight.head
+        rule = rule_of(head.lane)
+        metrics.UNCERTAIN.labels(flight.link, rule.value).inc(len(places))
+        pairs = sorted((flight.indices[p], flight.segs[p]) for p in places)
+        totals = {(flight.indices[p], flight.segs[p]): flight.totals[p] for p in places}
+        for index, seg in pairs:
+            draft.uncertain.append(
+                (
+                    flight.link,
+                    flight.slot,
+                    flight.epoch,
+                    flight.id,
+                    head.release_id,
+                    head.chunk_id,
+                    head.lane,
+                    index,
+                    seg,
+                    totals[index, seg],
+                    chunk.recipients[index],
+                    chunk.entry_of(index).port,
+                    self._now_ms,
+                    rule.value,
+                )
+            )
+        hold = int(self._links[flight.link].config.hold_s * 1000)
+        not_before = self._now_ms + hold if rule is Rule.HOLD else 0
+        draft.renew(
+            head,
+            grp=flight.grp,
+            kind=RESEND,
+            attempt=0,
+            not_before=not_before,
+            expires_at=flight.expires_at,
+            avoid=None,
+            pairs=list(pairs),
+        )
+        event = outcomes.uncertain(head, flight.link, flight.slot, flight.epoch, self._now_ms, pairs, rule.value)
+        draft.events.append(outcomes.outcome(head, event, "uncertain", self._take_id(), self._now_ms))
+
+
+def _code(report: Report) -> str:
+    return f"{report.stat}:{report.error}" if report.error else report.stat
+
+
+def _mo_row(mo_id: int, link: str, mo: Mo, at: int) -> tuple[object, ...]:
+    """Columns of `mo_raw`; the part numbers come from the header in the content or the protocol's own fields."""
+    reference, total, part, width = mo.part_reference, mo.part_total, mo.part_number, 16
+    if mo.udhi:
+        try:
+            header, _ = split_header(mo.content)
+        except TextError:
+            header = None  # a header that cannot be read: stored as it is, shown as a single part
+        concat = header.concat if header is not None else None
+        if concat is not None:
+            reference, total, part, width = concat.reference, concat.total, concat.index, concat.width
+    return (
+        mo_id,
+        link,
+        mo.source[:40],
+        mo.destination[:40],
+        mo.data_coding,
+        mo.udhi,
+        mo.content,
+        mo.raw,
+        reference,
+        total,
+        part,
+        width if total > 1 else 0,
+        at,
+    )

@@ -1,0 +1,82 @@
+"""What this worker knows of one link: its settings, limiter, sessions, and the claimed work of every class."""
+
+from __future__ import annotations
+
+from carrier.events import Answered
+from carrier.model import Outcome
+from contracts.lanes import LANES, Lane
+from dispatch import metrics
+from dispatch.adapters.session import SlotSession
+from dispatch.domain.fairness import RoundRobin, bulk_share
+from dispatch.domain.limiter import ResponseTimedLimiter
+from dispatch.domain.linkconfig import MAX_SEGMENTS, LinkConfig
+from dispatch.domain.wire import Writer
+from dispatch.domain.work import Work
+
+MARKETING = Lane.MARKETING.rank
+
+
+class LinkState:
+    """One link in this worker."""
+
+    def __init__(self, config: LinkConfig, now: float) -> None:
+        self.config = config
+        self.dialect = config.dialect()
+        self.writer = Writer(config, self.dialect)
+        self.limiter = ResponseTimedLimiter(0, now)
+        self.sessions: dict[int, SlotSession] = {}
+        self.queues: list[RoundRobin[Work]] = [RoundRobin() for _ in LANES]
+        self.eligible = True
+        """Whether the link may take work now: active, and no link before it in its group is up."""
+        self.alternatives = False
+        """Whether another link of the group could take what failed here."""
+        self.cap: int | None = None
+        """The rate being lowered to, until the lower tokens are committed."""
+        self.idle_pass = False
+        """The last cycle had claimed work here and could grant none of it."""
+        self.cursors = ["" for _ in LANES]
+        self.poll_at = [0.0 for _ in LANES]
+        bulk = max(bulk_share(config.window), min(config.window, MAX_SEGMENTS))
+        self.shares = [config.window, bulk, bulk, bulk]
+        """Most of a session's window each class may use (architecture.md, "Priority")."""
+        self.submitted = [metrics.SUBMITTED.labels(config.name, lane.value) for lane in LANES]
+        self.answered = {outcome: metrics.ANSWERED.labels(config.name, outcome.value) for outcome in Outcome}
+
+    @property
+    def name(self) -> str:
+        """The link's name."""
+        return self.config.name
+
+    def lead(self) -> SlotSession | None:
+        """Return the session under whose slot items are claimed: the lowest that is ours."""
+        return self.sessions[min(self.sessions)] if self.sessions else None
+
+    def sendable(self, now: float) -> bool:
+        """Whether any session may be granted something."""
+        return self.eligible and any(session.ready(now) for session in self.sessions.values())
+
+    def wanted(self, lane: int) -> int:
+        """Return how many messages of a class should be claimed in addition, 0 when there are enough."""
+        have = sum(work.n - work.pos for work in self.queues[lane].sources())
+        want = max(200, 3 * self.config.window * len(self.sessions))
+        return max(0, want - have)
+
+    def loaded(self) -> bool:
+        """Whether any class has claimed work."""
+        return any(len(queue) for queue in self.queues)
+
+    def drop_work(self, claim: tuple[str, int] | None = None) -> None:
+        """Forget claimed work, all of it or that claimed under a slot; the table still has it."""
+        for queue in self.queues:
+            for work in queue.sources():
+                if claim is None or work.claim == claim:
+                    queue.remove(work)
+
+    def judge(self, answer: Answered, now: float) -> None:
+        """Let the limiter learn from an answer."""
+        self.answered[answer.outcome].inc()
+        self.limiter.answered(1, now)
+        if answer.outcome is Outcome.OK:
+            self.limiter.accepted()
+        elif answer.outcome is Outcome.THROTTLED:
+            self.limiter.throttled(now)

@@ -1,0 +1,231 @@
+"""Receipts that matched nothing in memory: looked up in the journal, then among the uncertain, then kept, listed and tried again.
+
+One row at a time is settled in a transaction of its own; which worker does it does not matter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import asyncpg
+import structlog
+
+from contracts.events.dispatch import SegmentsAnswered, SegmentState
+from dispatch import metrics
+from dispatch.domain import outcomes
+from dispatch.domain.linkconfig import LinkConfig
+from dispatch.domain.outcomes import Outgoing
+from dispatch.domain.work import Head
+from dispatch.handlers.claiming import release_of
+from dispatch.store.outbox import insert_events
+from servicekit.clock import Clock
+from servicekit.database import Connection, Database, DatabaseUnavailable
+
+log = structlog.get_logger()
+
+INTERVAL_S = 0.5
+BATCH = 200
+FIRST_MS = 1_000
+MOST_MS = 600_000
+AROUND_MS = 15 * 60_000
+"""How far a carrier's clock may be off: the journal is searched so far around the submit time the receipt tells."""
+
+_DUE = """
+select * from receipt_pending where link = any($1) and next_at <= $2 order by next_at limit $3 for update skip locked
+"""
+_IN_JOURNAL = """
+select a.id, a.release_id, a.indices[x.o] index, a.segs[x.o] seg, a.totals[x.o] total, ltrim(lower(x.cid), '0') form
+from answer a cross join unnest(a.carrier_ids) with ordinality x (cid, o)
+where a.link = $1 and a.at between $2 and $3 and ltrim(lower(x.cid), '0') = any($4::text[])
+"""
+_REPORTED = """
+select 1 from report r cross join unnest(r.indices, r.segs) x (i, s) where r.chunk_id = $1 and x.i = $2 and x.s = $3 limit 1
+"""
+_CANDIDATES = """
+select * from uncertain where link = $1 and recipient = $2 and sender = $3 and resolved = '' and at between $4 and $5
+order by at limit 2 for update
+"""
+
+
+class Resolver:
+    """Settles pending receipts."""
+
+    def __init__(
+        self,
+        database: Database,
+        configs: dict[str, LinkConfig],
+        *,
+        clock: Clock,
+        publish: Callable[[list[Outgoing]], None],
+        settled: Callable[[str, str], None],
+    ) -> None:
+        """``settled(link, raw id)`` is told of receipts that wait no longer."""
+        self._database = database
+        self._configs = configs
+        self._clock = clock
+        self._publish = publish
+        self._settled = settled
+
+    async def run(self) -> None:
+        """Resolve for ever."""
+        while True:
+            try:
+                more = await self.once() == BATCH
+            except DatabaseUnavailable as error:
+                log.warning("resolver_waiting", reason=str(error))
+                more = False
+            if not more:
+                await asyncio.sleep(INTERVAL_S)
+
+    async def once(self) -> int:
+        """Try every receipt that is due; return how many there were."""
+        now_ms = self._clock.wall_ms()
+        events: list[Outgoing] = []
+        async with self._database.transaction() as tx:
+            rows = await tx.fetch(_DUE, list(self._configs), now_ms, BATCH)
+            by_link: dict[str, list[asyncpg.Record]] = {}
+            for row in rows:
+                by_link.setdefault(row["link"], []).append(row)
+            for link, members in by_link.items():
+                events += await self._link(tx, link, members, now_ms)
+            if events:
+                await insert_events(tx, events, now_ms)
+        if events:
+            self._publish(events)
+        return len(rows)
+
+    async def _link(self, tx: Connection, link: str, rows: list[asyncpg.Record], now_ms: int) -> list[Outgoing]:
+        found = await self._journal(tx, link, rows, now_ms)
+        events: list[Outgoing] = []
+        for row in rows:
+            hit = next((found[form] for form in row["ids"] if form in found), None)
+            made = await self._by_id(tx, row, hit, now_ms) if hit else await self._by_candidate(tx, row, now_ms)
+            if made is None:
+                delay = min(MOST_MS, FIRST_MS << min(row["tries"], 12))
+                await tx.execute(
+                    "update receipt_pending set tries = tries + 1, next_at = $2 where id = $1",
+                    row["id"],
+                    now_ms + delay,
+                )
+                continue
+            events += made
+            await tx.execute("delete from receipt_pending where id = $1", row["id"])
+            self._settled(link, row["raw_id"])
+        return events
+
+    async def _journal(
+        self, tx: Connection, link: str, rows: list[asyncpg.Record], now_ms: int
+    ) -> dict[str, asyncpg.Record]:
+        forms = sorted({form for row in rows for form in row["ids"] if form != "-"})
+        if not forms:
+            return {}
+        oldest = min((row["submitted_at"] or 0) for row in rows)
+        hours = int(self._configs[link].receipt_hours * 3_600_000)
+        since = oldest - AROUND_MS if oldest else now_ms - hours
+        hits = await tx.fetch(_IN_JOURNAL, link, max(since, now_ms - hours), now_ms + AROUND_MS, forms)
+        return {hit["form"]: hit for hit in hits}
+
+    async def _by_id(
+        self, tx: Connection, row: asyncpg.Record, hit: asyncpg.Record, now_ms: int
+    ) -> list[Outgoing] | None:
+        stored = await tx.fetchrow(
+            "select release_id, chunk_id, tenant, enterprise, ekey, lane, traceparent from release where release_id = $1",
+            hit["release_id"],
+        )
+        if stored is None:
+            return None
+        head = _head(stored)
+        if await tx.fetchval(_REPORTED, head.chunk_id, hit["index"], hit["seg"]):
+            metrics.RECEIPTS.labels(row["link"], "repeated").inc()
+            return []
+        metrics.RECEIPTS.labels(row["link"], "journal").inc()
+        return [await self._report(tx, head, row, hit["index"], hit["seg"], hit["total"], now_ms)]
+
+    async def _by_candidate(self, tx: Connection, row: asyncpg.Record, now_ms: int) -> list[Outgoing] | None:
+        """An uncertain segment has no carrier id: only when exactly one fits by link, recipient, sender and time."""
+        number = row["recipient"].lstrip("+")
+        if not number.isdecimal():
+            return None
+        recipient = int(number if len(number) != 11 else f"86{number}")
+        around = row["submitted_at"] or row["received_at"]
+        hours = int(self._configs[row["link"]].receipt_hours * 3_600_000)
+        since = around - AROUND_MS if row["submitted_at"] else row["received_at"] - hours
+        candidates = await tx.fetch(
+            _CANDIDATES, row["link"], recipient, row["sender"], since, row["received_at"] + AROUND_MS
+        )
+        if len(candidates) != 1:
+            return None
+        one = candidates[0]
+        await tx.execute("update uncertain set resolved = 'receipt' where id = $1", one["id"])
+        stored = await tx.fetchrow("select * from release where release_id = $1", one["release_id"])
+        if stored is None:
+            return None
+        metrics.RECEIPTS.labels(row["link"], "candidate").inc()
+        head = _head(stored)
+        accepted = self._accepted(row, one, stored, now_ms)
+        report = await self._report(tx, head, row, one["index"], one["seg"], one["total"], now_ms)
+        return [outcomes.outcome(head, accepted, f"answered-uncertain-{one['id']}", 0, now_ms), report]
+
+    def _accepted(
+        self, row: asyncpg.Record, one: asyncpg.Record, stored: asyncpg.Record, now_ms: int
+    ) -> SegmentsAnswered:
+        """The receipt proves that the carrier took the segment: it is answered after all, once, and so charged."""
+        chunk = release_of(stored).chunk
+        entry = chunk.entry_of(one["index"])
+        config = self._configs[row["link"]]
+        return SegmentsAnswered(
+            chunk_id=chunk.chunk_id,
+            enterprise=chunk.enterprise,
+            link=row["link"],
+            slot=one["slot"],
+            epoch=one["epoch"],
+            batch=one["grant_id"],
+            at=now_ms,
+            protocol=config.protocol,
+            carrier=config.carrier,
+            indices=[one["index"]],
+            segments=[one["seg"]],
+            totals=[one["total"]],
+            statuses=[0],
+            carrier_ids=[row["raw_id"]],
+            recipients=[one["recipient"]],
+            senders=[entry.port],
+            task_ids=[entry.task_id],
+            refs=[entry.ref] if entry.ref else [],
+        )
+
+    async def _report(
+        self, tx: Connection, head: Head, row: asyncpg.Record, index: int, seg: int, total: int, now_ms: int
+    ) -> Outgoing:
+        await tx.execute(
+            "insert into report (id, link, chunk_id, at, indices, segs, states, codes) values ($1, $2, $3, $4, $5, $6, $7, $8)",
+            row["id"],
+            row["link"],
+            head.chunk_id,
+            now_ms,
+            [index],
+            [seg],
+            [row["state"]],
+            [row["code"]],
+        )
+        event = outcomes.reported(
+            head,
+            row["link"],
+            row["id"],
+            now_ms,
+            [(index, seg, total, SegmentState(row["state"]), row["code"], row["done_at"])],
+        )
+        return outcomes.outcome(head, event, f"reported-{row['id']}", 0, now_ms)
+
+
+def _head(row: asyncpg.Record) -> Head:
+    return Head(
+        row["release_id"],
+        row["chunk_id"].hex,
+        row["tenant"],
+        row["enterprise"],
+        row["ekey"],
+        row["lane"],
+        row["traceparent"],
+    )

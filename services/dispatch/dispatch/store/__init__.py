@@ -1,0 +1,1 @@
+"""The schema and every SQL text of dispatch."""

@@ -1,0 +1,219 @@
+"""The queue in PostgreSQL: taking releases in, claiming items, loading what they need, sweeping what has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+
+from servicekit.database import Connection, Database
+
+_TAKE = """
+insert into release (release_id, chunk_id, ekey, tenant, enterprise, lane, task_ids, payload, traceparent, taken_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+on conflict (release_id) do nothing returning release_id
+"""
+
+_ITEMS = """
+insert into item (release_id, ekey, lane, grp, kind, state, not_before, expires_at, indices, n, sweep)
+select u.release_id, u.ekey, u.lane, u.grp, 0, u.state, u.not_before, u.expires_at,
+       ($8::int2[])[u.off + 1 : u.off + u.len], u.len, u.sweep
+from unnest($1::text[], $2::text[], $3::int2[], $4::text[], $5::int2[], $6::int8[], $7::int8[], $9::int4[], $10::int4[], $11::bool[])
+     u (release_id, ekey, lane, grp, state, not_before, expires_at, off, len, sweep)
+"""
+
+_CLAIM = """
+with recursive turn (ekey) as (
+    (select i.ekey from item i where i.grp = $1 and i.lane = $2 and i.claim_link is null and i.state = 1 and not i.sweep
+        and i.ekey > $3 order by i.ekey limit 1)
+    union all
+    select (select i.ekey from item i where i.grp = $1 and i.lane = $2 and i.claim_link is null and i.state = 1 and not i.sweep
+        and i.ekey > turn.ekey order by i.ekey limit 1)
+    from turn where turn.ekey is not null
+), turns as (select ekey from turn where ekey is not null limit $4),
+chosen as (
+    select c.id from turns cross join lateral (
+        select i.id from item i
+        where i.grp = $1 and i.lane = $2 and i.claim_link is null and i.state = 1 and not i.sweep and i.ekey = turns.ekey
+          and (i.avoid is null or i.avoid <> $9)
+        order by i.id limit $5 for update skip locked
+    ) c
+)
+update item set claim_link = $6, claim_slot = $7, claim_epoch = $8 from chosen where item.id = chosen.id
+returning item.id, item.release_id, item.ekey, item.lane, item.grp, item.kind, item.attempt, item.expires_at, item.indices, item.segs,
+          item.pos, item.version
+"""
+
+_PROMOTE = "update item set state = 1 where state = 0 and not_before <= $1 returning grp, lane"
+
+_SWEEP = """
+select id, release_id, ekey, lane, grp, kind, attempt, expires_at, indices, segs, pos, version
+from item where (sweep or (expires_at <= $1 and (claim_link is null or expires_at <= $1 - 5000)))
+order by id limit $2 for update skip locked
+"""
+
+
+class ItemRow:
+    """One item to insert; see the table."""
+
+    __slots__ = ("expires_at", "grp", "indices", "not_before", "sweep")
+
+    def __init__(self, grp: str, not_before: int, expires_at: int, indices: list[int], *, sweep: bool) -> None:
+        self.grp = grp
+        self.not_before = not_before
+        self.expires_at = expires_at
+        self.indices = indices
+        self.sweep = sweep
+
+
+async def take_release(tx: Connection, row: tuple[Any, ...]) -> bool:
+    """Insert a release (columns in the table's order); False when it was taken in before."""
+    return await tx.fetchval(_TAKE, *row) is not None
+
+
+async def insert_items(tx: Connection, rows: Sequence[tuple[str, str, int, ItemRow]], now_ms: int) -> None:
+    """Insert items: (release id, enterprise key, lane rank, item)."""
+    flat: list[int] = []
+    offsets, lengths = [], []
+    for _, _, _, item in rows:
+        offsets.append(len(flat))
+        lengths.append(len(item.indices))
+        flat += item.indices
+    await tx.execute(
+        _ITEMS,
+        [row[0] for row in rows],
+        [row[1] for row in rows],
+        [row[2] for row in rows],
+        [row[3].grp for row in rows],
+        [0 if row[3].not_before > now_ms else 1 for row in rows],
+        [row[3].not_before for row in rows],
+        [row[3].expires_at for row in rows],
+        flat,
+        offsets,
+        lengths,
+        [row[3].sweep for row in rows],
+    )
+
+
+async def claim(
+    database: Database,
+    *,
+    grp: str,
+    lane: int,
+    after: str,
+    enterprises: int,
+    each: int,
+    link: str,
+    slot: int,
+    epoch: int,
+    avoid_me: bool,
+) -> list[asyncpg.Record]:
+    """Claim items of a group and class: of ``enterprises`` enterprises after ``after``, ``each`` of each.
+
+    ``avoid_me``: leave items that failed on this link to the group's others.
+    """
+    return await database.fetch(
+        _CLAIM, grp, lane, after, enterprises, each, link, slot, epoch, link if avoid_me else ""
+    )
+
+
+async def unclaim(connection: Connection | Database, link: str, slot: int) -> None:
+    """Give back everything claimed under a slot."""
+    await connection.execute(
+        "update item set claim_link = null, claim_slot = null, claim_epoch = null where claim_link = $1 and claim_slot = $2",
+        link,
+        slot,
+    )
+
+
+async def promote(database: Database, now_ms: int) -> set[tuple[str, int]]:
+    """Make ready what had to wait until now; return the (group, lane) pairs concerned."""
+    rows = await database.fetch(_PROMOTE, now_ms)
+    return {(row["grp"], row["lane"]) for row in rows}
+
+
+async def payloads(database: Database, release_ids: Sequence[str]) -> list[asyncpg.Record]:
+    """Return the releases with their payload."""
+    return await database.fetch(
+        "select release_id, chunk_id, tenant, enterprise, ekey, lane, traceparent, payload from release"
+        " where release_id = any($1)",
+        list(release_ids),
+    )
+
+
+async def opted_out(
+    connection: Connection | Database, tenant: str, enterprise: str, numbers: Sequence[int]
+) -> set[int]:
+    """Return which of the numbers said no to the enterprise."""
+    rows = await connection.fetch(
+        "select number from opt_out where tenant = $1 and enterprise = $2 and number = any($3)",
+        tenant,
+        enterprise,
+        list(numbers),
+    )
+    return {row["number"] for row in rows}
+
+
+async def cancelled(connection: Connection | Database, task_ids: Sequence[str]) -> set[str]:
+    """Return which of the tasks are cancelled."""
+    rows = await connection.fetch("select task_id from cancelled_task where task_id = any($1)", list(task_ids))
+    return {row["task_id"] for row in rows}
+
+
+async def resolved(connection: Connection | Database, release_id: str) -> set[tuple[int, int]]:
+    """Return the (index, segment) of a release that were uncertain and are known by now."""
+    rows = await connection.fetch(
+        "select index, seg from uncertain where release_id = $1 and resolved = 'receipt'", release_id
+    )
+    return {(row["index"], row["seg"]) for row in rows}
+
+
+async def sweepable(tx: Connection, now_ms: int, limit: int) -> list[asyncpg.Record]:
+    """Lock items that are expired or marked by a cancel; the caller closes what has ended and rewrites or deletes the rest."""
+    return await tx.fetch(_SWEEP, now_ms, limit)
+
+
+async def shrink(tx: Connection, item: int, indices: list[int], segs: list[int] | None, expires_at: int) -> None:
+    """Replace what is left of an item; an empty rest deletes it.  Its claim ends, so a holder finds it stale."""
+    if not indices:
+        await tx.execute("delete from item where id = $1", item)
+        return
+    await tx.execute(
+        "update item set indices = $2, segs = $3, pos = 0, n = $4, version = version + 1, sweep = false, expires_at = $5,"
+        " claim_link = null, claim_slot = null, claim_epoch = null where id = $1",
+        item,
+        indices,
+        segs,
+        len(indices),
+        expires_at,
+    )
+
+
+async def mark_cancelled(tx: Connection, ekey: str, task_id: str, at: int) -> int:
+    """Record a cancelled task and mark its queued items for the sweeper; return how many."""
+    await tx.execute("insert into cancelled_task (task_id, at) values ($1, $2) on conflict do nothing", task_id, at)
+    tag = await tx.execute(
+        "update item set sweep = true, version = item.version + 1, claim_link = null, claim_slot = null, claim_epoch = null"
+        " from release r where item.ekey = $1 and r.release_id = item.release_id and $2 = any(r.task_ids)",
+        ekey,
+        task_id,
+    )
+    return int(tag.rpartition(" ")[2])
+
+
+async def note_ports(tx: Connection, rows: Sequence[tuple[str, str, str, str, int]]) -> None:
+    """Remember whose ports these are: (port, key, tenant, enterprise, Unix ms)."""
+    await tx.executemany(
+        "insert into port_owner (port, ekey, tenant, enterprise, seen) values ($1, $2, $3, $4, $5)"
+        " on conflict (port) do update set ekey = excluded.ekey, tenant = excluded.tenant, enterprise = excluded.enterprise,"
+        " seen = excluded.seen",
+        rows,
+    )
+
+
+async def depth(database: Database) -> list[asyncpg.Record]:
+    """Return (grp, lane, items, messages, oldest ready id) of the queue."""
+    return await database.fetch(
+        "select grp, lane, state, count(*) items, coalesce(sum(n - pos), 0)::int8 messages from item group by grp, lane, state"
+    )

@@ -1,0 +1,45 @@
+"""Released chunk to receipt, on a real database and a real socket."""
+
+from __future__ import annotations
+
+from contracts.events.dispatch import MessagesQueued, SegmentsAnswered, SegmentsReported, SegmentState
+
+
+async def test_released_messages_are_submitted_answered_and_reported(carrier, worker_of, tools, dispatch_database):
+    async with worker_of([tools.link_of(carrier)]) as running:
+        chunk = tools.make_chunk(120)
+        await running.release(chunk)
+        await tools.until(
+            lambda: running.check() or sum(len(e.indices) for e in running.bus.of(SegmentsReported)) == 120
+        )
+        answered = running.bus.of(SegmentsAnswered)
+        assert sorted(i for e in answered for i in e.indices) == list(range(120))
+        assert all(status == 0 for e in answered for status in e.statuses)
+        assert {e.link for e in answered} == {"a"}
+        assert answered[0].senders == ["10655"]
+        assert answered[0].recipients[0] == chunk.recipients[answered[0].indices[0]]
+        reports = running.bus.of(SegmentsReported)
+        assert {state for e in reports for state in e.states} == {SegmentState.DELIVERED}
+        assert reports[0].codes[0] == "DELIVRD:000"
+        assert [e.indices for e in running.bus.of(MessagesQueued)] == [None]
+        assert len(carrier.submits) == 120
+        assert carrier.receipts_answered == 120
+        await tools.until(lambda: _empty(dispatch_database))
+
+
+async def _empty(database) -> bool:
+    """Nothing queued, granted, pending or unpublished is left."""
+    counts = [
+        await database.fetchval(f"select count(*) from {t}") for t in ("item", "grants", "receipt_pending", "outbox")
+    ]
+    return counts == [0, 0, 0, 0]
+
+
+async def test_a_release_is_taken_in_once(carrier, worker_of, tools, dispatch_database):
+    async with worker_of([tools.link_of(carrier)]) as running:
+        chunk = tools.make_chunk(5)
+        await running.release(chunk)
+        await running.release(chunk)
+        await tools.until(lambda: sum(len(e.indices) for e in running.bus.of(SegmentsReported)) == 5)
+        await tools.until(lambda: _empty(dispatch_database))
+        assert len(carrier.submits) == 5
