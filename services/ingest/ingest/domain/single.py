@@ -93,8 +93,12 @@ def judge(request: MessageRequest, caller: Caller, now_ms: int, limits: Limits) 
         letter=normalised.letters(),
         values=values,
         parts=parts,
-        # Escaped JSON is at most four octets a character of text cleaned of controls; the rest of an entry stays below 600.
-        octets=600 + 4 * (len(head.content) + sum(map(len, values)) + len(head.ref)),
+        # Names, ids, times and flags of an entry are under 300 octets; escaped JSON is at most four octets a character of
+        # a text free of control characters; a variable adds its quotes and its slot.
+        octets=300
+        + len(head.template_id)
+        + 4 * (len(head.content) + sum(map(len, values)) + len(head.ref) + len(caller.user))
+        + 8 * len(head.template.slots),
     )
 
 
