@@ -39,6 +39,18 @@ COMMANDS: dict[str, Entry] = {
     "segments": Entry("guanxin.commands.segments", t("查看分条与价格", "segments and price of a text")),
     "decode": Entry("guanxin.commands.codec", t("线上字节 → 字段", "wire bytes to fields"), "decode_app"),
     "encode": Entry("guanxin.commands.codec", t("字段 → 线上字节", "fields to wire bytes"), "encode_app"),
+    "review": Entry(
+        "guanxin.commands.review", t("待审任务：放行、驳回", "held tasks: approve, reject, fastlane"), "review_app"
+    ),
+    "port": Entry("guanxin.commands.review", t("端口策略", "policies of ports"), "port_app"),
+    "audit": Entry("guanxin.commands.review", t("校验审计链", "verify the audit chain"), "audit_app"),
+    "links": Entry(
+        "guanxin.commands.links", t("链路与会话", "links and sessions; drain, suspend, resume"), "links_app"
+    ),
+    "route": Entry(
+        "guanxin.commands.links", t("会走哪条链路，为什么", "where a message would go, and why"), "route_app"
+    ),
+    "lists": Entry("guanxin.commands.links", t("退订名单", "the opt-out list"), "lists_app"),
     "topics": Entry("guanxin.commands.bus", t("消息总线的主题", "topics of the bus"), "topics_app"),
     "lag": Entry("guanxin.commands.bus", t("消费积压", "how far consumers are behind"), "lag_app"),
     "dlq": Entry(

@@ -11,7 +11,6 @@ from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 from aiokafka.errors import KafkaError
-from rich.table import Table
 
 from bus import admin, deadletters
 from contracts.topics import SERVICES
@@ -19,6 +18,7 @@ from guanxin import output
 from guanxin.client import Platform
 from guanxin.i18n import t
 from guanxin.output import Exit
+from guanxin.tables import print_table
 
 T = TypeVar("T")
 
@@ -49,7 +49,7 @@ def topics(*, json_: Annotated[bool, _JSON] = False) -> None:
         [s.name, f"{s.partitions}/{s.wanted_partitions}", f"{s.records:,}", s.producer, " ".join(s.consumers)]
         for s in states
     ]
-    _print(
+    print_table(
         [
             t("主题", "topic"),
             t("分区", "partitions"),
@@ -73,7 +73,7 @@ def lag(
         output.emit_json([asdict(row) for row in rows])
         return
     shown = [row for row in rows if every or row.lag]
-    _print(
+    print_table(
         [t("消费组", "group"), t("主题", "topic"), t("分区", "partition"), t("已提交", "committed"), t("积压", "lag")],
         [[r.group, r.topic, str(r.partition), str(r.committed), f"{r.lag:,}"] for r in shown],
     )
@@ -97,7 +97,7 @@ def list_(
     if json_:
         output.emit_json([letter.summary() for letter in letters])
         return
-    _print(
+    print_table(
         [t("服务", "service"), "#", t("主题", "topic"), t("原因代码", "code"), t("原因", "reason")],
         [[x.service, str(x.number), x.record.topic, x.code, x.reason[:80]] for x in letters],
     )
@@ -180,12 +180,3 @@ def _no_broker(error: Exception | None) -> NoReturn:
         t(f"无法连接消息总线：{error}", f"The broker cannot be reached: {error}"),
         t("查看：guanxin stack status", "Look at: guanxin stack status"),
     )
-
-
-def _print(headings: list[str], rows: list[list[str]]) -> None:
-    table = Table(box=None, pad_edge=False)
-    for heading in headings:
-        table.add_column(heading)
-    for row in rows:
-        table.add_row(*row)
-    output.results().print(table)

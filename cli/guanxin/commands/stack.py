@@ -15,7 +15,7 @@ from rich.console import Console
 from guanxin import output
 from guanxin.i18n import t
 from guanxin.output import Exit
-from guanxin.stack import client, logs, paths, steps, view
+from guanxin.stack import client, logs, paths, view
 from guanxin.stack.control import UnreachableError
 from guanxin.stack.errors import StackError
 from guanxin.stack.services import MOST_WORKERS, SERVICES
@@ -116,8 +116,6 @@ def _present(local: Path, event: dict[str, Any], console: Console, *, as_json: b
 
 def _demo(local: Path, *, as_json: bool) -> None:
     """Send the demo's traffic, which tells its own story; with --json the story goes to standard error."""
-    if not steps.exists(DEMO_MODULE):
-        return
     environment = {**os.environ, "GUANXIN_LOCAL_DIR": str(local)}
     stdout = sys.stderr if as_json else None
     done = subprocess.run([sys.executable, "-m", DEMO_MODULE], env=environment, stdout=stdout, check=False)
