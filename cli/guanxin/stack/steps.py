@@ -5,7 +5,6 @@ the end of it.
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import os
 import signal
 from pathlib import Path
@@ -15,14 +14,6 @@ from guanxin.stack.component import Launch
 from guanxin.stack.errors import StackError
 
 TIMEOUT_S = 180.0
-
-
-def exists(module: str) -> bool:
-    """Tell whether ``module`` can be run; the parent package is imported for it."""
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False
 
 
 async def run(name: str, launch: Launch, mark: Path, log: Path, *, input_: bytes | None = None) -> None:

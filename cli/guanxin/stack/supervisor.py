@@ -33,6 +33,7 @@ from guanxin.stack.services import MOST_WORKERS, SERVICES
 OWNER_TIMEOUT_S = 15.0  # whoever starts a supervisor connects at once; if nobody does, he is dead
 ROTATE_EVERY_S = 10.0
 SEED_MODULE = "guanxin.stack.seed"
+SEEDED = ("ingest", "spamfilter", "review")  # whose interfaces the seed uses
 
 Event = dict[str, Any]
 
@@ -189,8 +190,8 @@ class Supervisor:
             await connection.close()
 
     async def _seed(self, layout: table.Layout) -> None:
-        if not steps.exists(SEED_MODULE):
-            return
+        if not all(layout.config.workers(service) for service in SEEDED):
+            return  # a stack without them was asked for, and there is nobody to give the data to
         arguments = ["--demo"] if layout.config.stack.demo else []
         await self._one_off(layout, "seed", SEED_MODULE, *arguments)
         layout.secrets = credentials.load_or_create(self.local / "secrets.json")  # it may have been given keys to keep
