@@ -72,19 +72,23 @@ class Consumer:
         on_revoked: Hook | None = None,
         instance: str = "",
         dead_letter_cap: int = 100,
+        service: str = "",
     ) -> None:
         """See the fields of the same names in `bus.handling` and `bus.intake`.
 
         ``overlap_lanes``: a batch of a better lane may begin while one of a worse lane awaits I/O; for handlers that
         keep nothing in memory across awaits.  Without it a code waits for at most one batch.  ``on_assigned`` is
         awaited before the first record of an assignment (rebuild state there), ``on_revoked`` after the last.
+        ``service`` names the dead letter topic where the group does not.
         """
         self.group = group
         self._bootstrap_servers = bootstrap_servers
         self._topics = list(topics)
         self._instance = instance
         self._intake = Intake(limits or Limits())
-        sink = DeadLetterSink(producer, group, group.partition(".")[0], cap=dead_letter_cap, instance=instance)
+        sink = DeadLetterSink(
+            producer, group, service or group.partition(".")[0], cap=dead_letter_cap, instance=instance
+        )
         self._strategy: Strategy
         if isinstance(handler, StatefulHandler):
             if database is None:

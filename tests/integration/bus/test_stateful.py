@@ -240,6 +240,78 @@ async def test_an_offset_outside_the_log_begins_again_and_says_so(bench, make_ev
     assert await offsets.read(bench.database, bench.group, [tp]) == {tp: 10}
 
 
+async def test_at_idle_a_stored_offset_that_another_process_moved_is_read_again(
+    bench, make_event, wait_until, inserting
+):
+    topic, out = bench.topic(), bench.topic("internal")
+    await bench.topics(topic, out, partitions=1)
+    tp = TopicPartition(topic, 0)
+    acknowledged = asyncio.Event()
+
+    class Overtaken(inserting):
+        async def committed(self, batch, effect):
+            # Published, not stored yet: the offset follows at idle, and here somebody else was quicker.
+            async with bench.database.transaction() as tx:
+                await offsets.move(tx, bench.group, [offsets.Move(tp, 0, 7)])
+            acknowledged.set()
+
+    consumer = bench.consumer(Overtaken(out), [topic], offsets="after_publish")
+    bench.start(consumer)
+    await wait_until(consumer._gate.is_set)
+    await bench.producer.send_batch([make_event(topic, n) for n in range(5)])
+    await asyncio.wait_for(acknowledged.wait(), 20)
+    await wait_until(lambda: consumer._intake.partitions[tp].stored == 7)
+    assert await offsets.read(bench.database, bench.group, [tp]) == {tp: 7}
+
+
+async def test_a_hook_that_fails_ends_the_process_although_aiokafka_swallows_it(
+    bench, make_event, wait_until, inserting
+):
+    topic = bench.topic()
+    await bench.topics(topic)
+
+    async def revoked(tps):
+        raise ZeroDivisionError
+
+    consumer = bench.consumer(inserting(), [topic], on_revoked=revoked)
+    task = bench.start(consumer)
+    await wait_until(consumer._gate.is_set)
+    bench.start(bench.consumer(inserting(), [topic]))
+    with pytest.raises(ZeroDivisionError):
+        await asyncio.wait_for(task, 30)
+
+
+async def test_the_probe_says_what_is_wrong(bench, make_event, wait_until, inserting, monkeypatch):
+    topic = bench.topic()
+    await bench.topics(topic)
+    mood = "busy"
+    release = asyncio.Event()
+
+    class Moody(inserting):
+        async def effect(self, tx, batch):
+            if mood == "busy":
+                raise Busy("the disk is nearly full", 0.01)
+            await release.wait()
+            return Effect()
+
+    consumer = bench.consumer(Moody(), [topic])
+    assert "no assignment" in await consumer.probe()
+    bench.start(consumer)
+    await wait_until(consumer._gate.is_set)
+    assert await consumer.probe() is None
+    await bench.producer.send_batch([make_event(topic, 1)])
+    monkeypatch.setattr("bus.consumer.SILENT_S", -1.0)
+
+    async def says(words):
+        return words in (await consumer.probe() or "")
+
+    await wait_until(lambda: says("the disk is nearly full"))
+    monkeypatch.setattr("bus.consumer.STUCK_S", -1.0)
+    mood = "stuck"
+    await wait_until(lambda: says("in hand"))
+    release.set()
+
+
 async def _is(bench, count):
     return await bench.effects() == count
 
