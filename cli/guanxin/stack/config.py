@@ -23,12 +23,21 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class SimulatorLink(_Strict):
+    """`[stack.simulator_link]`: what is agreed with each simulated carrier, when no `[[links]]` are given."""
+
+    rate: int = Field(default=100, ge=1, le=1_000_000, description="segments a second over all sessions")
+    sessions: int = Field(default=2, ge=1, le=100)
+    window: int = Field(default=32, ge=10, le=10_000)
+
+
 class StackTable(_Strict):
     """`[stack]`: how many of each service, which simulators, whether with demo data and traffic."""
 
     workers: dict[str, Workers] = Field(default_factory=dict)
     simulators: tuple[SimulatorName, ...] = ("smpp",)
     demo: bool = True
+    simulator_link: SimulatorLink = SimulatorLink()
     environment: dict[str, str] = Field(default_factory=dict, description="further settings for every service")
 
     @model_validator(mode="after")

@@ -26,7 +26,7 @@ USUAL_SMPP, USUAL_SIMULATOR_HTTP = 2775, 8070
 USUAL_EXTRA = 8100  # further workers: a hundred for each service
 
 _DIALECTS = {"smpp": "smpp34"}
-LINK_ACCOUNT, LINK_RATE, LINK_SESSIONS, LINK_WINDOW = "guanxin", 100, 2, 32  # of the demo's link to a simulator
+LINK_ACCOUNT = "guanxin"  # at the simulated carriers
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,13 @@ class Layout:
         accounts = self.local / f"{name}-accounts.json"  # a file, because arguments are visible to everyone
         credentials.write_private(
             accounts,
-            [{"account": LINK_ACCOUNT, "secret": self.secrets.carrier_password, "sessions": LINK_SESSIONS}],
+            [
+                {
+                    "account": LINK_ACCOUNT,
+                    "secret": self.secrets.carrier_password,
+                    "sessions": self.config.stack.simulator_link.sessions,
+                }
+            ],
         )
         command = [
             sys.executable, "-m", "sim.carrier", "--protocol", _DIALECTS[kind], "--port", str(chosen[kind]),
@@ -252,9 +258,7 @@ class Layout:
                 "port": self.ports(f"sim-{kind}", {kind: USUAL_SMPP, "http": USUAL_SIMULATOR_HTTP})[kind],
                 "system_id": LINK_ACCOUNT,
                 "password": self.secrets.carrier_password,
-                "rate": LINK_RATE,
-                "sessions": LINK_SESSIONS,
-                "window": LINK_WINDOW,
+                **self.config.stack.simulator_link.model_dump(),
             }
             for kind in self.config.stack.simulators
         ]
