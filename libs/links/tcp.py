@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import cast
 
 from carrier.events import Closed, CloseReason, Event
 from carrier.session import Session
@@ -66,9 +67,10 @@ class LinkConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The TCP connection is up: make the session and, as a client, bind."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.set_write_buffer_limits(high=WRITE_HIGH)
+        # uvloop's transports have asyncio's interface and not its base class, so there is nothing to check by type.
+        stream = cast("asyncio.Transport", transport)
+        self._transport = stream
+        stream.set_write_buffer_limits(high=WRITE_HIGH)
         raw = transport.get_extra_info("socket")
         if raw is not None and raw.family in {socket.AF_INET, socket.AF_INET6}:
             # A window against a carrier 20 ms away is decided by this, not by CPU.
