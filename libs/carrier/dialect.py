@@ -23,7 +23,12 @@ ANSWER = 0x80000000
 
 
 class Kind(Enum):
-    """What the engine does with a PDU."""
+    """What the engine does with a PDU.
+
+    Looked up several times a PDU: members hash by identity, because ``Enum`` hashes their names in Python (0.1 us each).
+    """
+
+    __hash__ = object.__hash__
 
     BIND = auto()
     BIND_ANSWER = auto()
@@ -246,9 +251,17 @@ class Dialect(ABC):
     @abstractmethod
     def outcome(self, status: int) -> Outcome: ...
 
+    @abstractmethod
     def status_name(self, status: int) -> str:
         """The standard's own words for a status, for people."""
-        return str(status)
+
+    def explained(self, frame: bytes) -> CarrierError:
+        """Why a fast path could not read ``frame``: the exact path says where."""
+        try:
+            self.codec.decode(frame)
+        except CarrierError as error:
+            return error
+        return CarrierError("a message to nobody", self.header_size)
 
     # Control --------------------------------------------------------------------------------------------------------
 

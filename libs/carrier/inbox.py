@@ -55,15 +55,17 @@ class Inbox:
         self._handles[sequence] = self._last
         return self._last
 
-    def frame(self, handle: int) -> bytes | None:
-        entry = self._frames.get(handle)
-        return entry[1] if entry else None
+    def take(self, handle: int) -> tuple[int, bytes] | None:
+        """Sequence and octets of the request behind ``handle``, which stops waiting; None when it does not wait."""
+        request = self._frames.pop(handle, None)
+        if request is not None:
+            del self._handles[request[0]]
+        return request
 
-    def take(self, handle: int) -> int:
-        """The sequence of the request behind ``handle``, which stops waiting."""
-        sequence, _ = self._frames.pop(handle)
-        del self._handles[sequence]
-        return sequence
+    def put_back(self, handle: int, request: tuple[int, bytes]) -> None:
+        """It waits again: its answer could not be written."""
+        self._frames[handle] = request
+        self._handles[request[0]] = handle
 
     def remember(self, sequence: int, frame: bytes, answer: bytes) -> None:
         if not self._remembers:

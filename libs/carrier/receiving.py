@@ -6,6 +6,7 @@ One handler per kind of PDU; which kinds are legal in which state is the table i
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import msgspec
@@ -56,13 +57,14 @@ class Pending(msgspec.Struct, frozen=True, gc=False):
     kind: Kind
 
 
-class Receiver:
+class Receiver(ABC):
     """State of one session and everything that happens when octets arrive."""
 
     def __init__(self, dialect: Dialect, role: Role, inbox: Inbox, keepalive: Keepalive) -> None:
         self.dialect = dialect
         self.role = role
         self.state = State.OPEN
+        self._legal = LEGAL[role, State.OPEN]
         self.closed: Closed | None = None
         self._inbox = inbox
         self._keepalive = keepalive
@@ -127,7 +129,7 @@ class Receiver:
                 self._out.append(self.dialect.nack(sequence, self.dialect.unknown_command))
             events.append(PeerError("unknown_command", f"command 0x{command:08x}", now))
             return
-        if kind not in LEGAL[self.role, self.state]:
+        if kind not in self._legal:
             repeated = kind is Kind.BIND and self.state is not State.OPEN
             self._refuse(kind, command, sequence, self.dialect.already_bound if repeated else self.dialect.wrong_state)
             events.append(PeerError("wrong_state", f"{kind.name.lower()} while {self.state.name.lower()}", now))
@@ -229,7 +231,8 @@ class Receiver:
         self._out.append(self.dialect.plain_answer(command, sequence))
 
     def _on_keepalive_answer(self, frame: bytes, command: int, sequence: int, events: list[Event], now: float) -> None:
-        """Having been heard is all that counts."""
+        """Having been heard is all that counts, and that was noted with the frame."""
+        return
 
     # Login and log-out ------------------------------------------------------------------------------------------------
 
@@ -237,7 +240,7 @@ class Receiver:
         request = self.dialect.read_bind(frame)
         self._bind_request = request
         self._use(self.dialect.negotiated(self.role, request.version))
-        self.state = State.BINDING
+        self._enter(State.BINDING)
         events.append(BindRequested(request.account, request.mode, request.version, now))
 
     def _on_bind_answer(self, frame: bytes, command: int, sequence: int, events: list[Event], now: float) -> None:
@@ -267,12 +270,16 @@ class Receiver:
 
     # Shared steps -----------------------------------------------------------------------------------------------------
 
+    def _enter(self, state: State) -> None:
+        self.state = state
+        self._legal = LEGAL[self.role, state]
+
     def _use(self, dialect: Dialect) -> None:
         self.dialect = dialect
         self._kinds = dialect.kinds(self.role)
 
     def _become_bound(self, mode: BindMode, now: float) -> None:
-        self.state = State.BOUND
+        self._enter(State.BOUND)
         self._rights = self.dialect.rights(self.role, mode)
         self._phase_deadline = None
         self._keepalive.sent(now)
@@ -280,13 +287,14 @@ class Receiver:
     def _close(self, reason: CloseReason, detail: str, now: float) -> Closed:
         unanswered = tuple(pending.token for pending in self._in_flight.values())
         self._in_flight.clear()
-        self.state = State.CLOSED
+        self._enter(State.CLOSED)
         self._phase_deadline = None
         self.closed = Closed(reason, detail, unanswered, now)
         return self.closed
 
+    @abstractmethod
     def _drain(self, now: float) -> None:
-        raise NotImplementedError
+        """Go on with unbinding once nothing waits any more."""
 
 
 _ARRIVALS = {

@@ -101,7 +101,7 @@ class Session(Receiver):
         except CarrierError as error:
             raise UsageError(f"the credentials cannot be written: {error}") from error
         self._out.append(self._bind_frame)
-        self.state = State.BINDING
+        self._enter(State.BINDING)
         self._phase_deadline = now + self.limits.response
 
     def invite(self, fields: Mapping[str, object]) -> None:
@@ -204,15 +204,15 @@ class Session(Receiver):
             return 0
         inbox, out, write, given = self._inbox, self._out, self.dialect.answer, 0
         for handle, status, message_id in answers:
-            frame = inbox.frame(handle)
-            if frame is None:
+            request = inbox.take(handle)
+            if request is None:
                 continue
-            number = status if isinstance(status, int) else self._status(frame, status)
+            sequence, frame = request
             try:
-                octets = write(frame, number, message_id)
+                octets = write(frame, status if type(status) is int else self._status(frame, status), message_id)
             except CarrierError as error:
+                inbox.put_back(handle, request)
                 raise UsageError(str(error)) from error
-            sequence = inbox.take(handle)
             inbox.remember(sequence, frame, octets)
             out.append(octets)
             given += 1
@@ -222,19 +222,22 @@ class Session(Receiver):
         """Answer any other request with the fields of its answer, under the standard's names; False when it no longer
         waits.
         """
-        frame = self._inbox.frame(handle)
-        if frame is None or self.state is State.CLOSED:
+        request = None if self.state is State.CLOSED else self._inbox.take(handle)
+        if request is None:
             return False
-        _, _, sequence = self.dialect.read_header(frame, 0)
+        sequence, frame = request
         try:
             octets = self.dialect.encode(self.dialect.with_sequence(fields, sequence))
         except CarrierError as error:
+            self._inbox.put_back(handle, request)
             raise UsageError(str(error)) from error
-        self._inbox.remember(self._inbox.take(handle), frame, octets)
+        self._inbox.remember(sequence, frame, octets)
         self._out.append(octets)
         return True
 
-    def _status(self, frame: bytes, outcome: Outcome) -> int:
+    def _status(self, frame: bytes, outcome: int | Outcome) -> int:
+        if not isinstance(outcome, Outcome):
+            return outcome
         _, command, _ = self.dialect.read_header(frame, 0)
         is_deliver = self._kinds[command] is Kind.DELIVER
         return (self.dialect.deliver_statuses if is_deliver else self.dialect.submit_statuses)[outcome]
@@ -248,7 +251,7 @@ class Session(Receiver):
         if self.state in (State.OPEN, State.BINDING):
             return [self._close(CloseReason.ABORTED, "given up before it was bound", now)]
         if self.state is State.BOUND:
-            self.state = State.DRAINING
+            self._enter(State.DRAINING)
             self._phase_deadline = now + self.limits.drain
             self._drain(now)
         return []
@@ -263,7 +266,7 @@ class Session(Receiver):
 
     def _send_unbind(self, now: float) -> None:
         self._out.append(self.dialect.unbind(self._next_sequence(now)))
-        self.state = State.UNBINDING
+        self._enter(State.UNBINDING)
         self._phase_deadline = now + self.limits.response
 
     # Time -------------------------------------------------------------------------------------------------------------

@@ -263,9 +263,9 @@ class Cmpp(Dialect):
             stop = start + values[-1] * size + (1 if self._wide else 0)
             length = frame[stop]
         except (struct.error, IndexError):
-            raise self._explained(frame) from None
+            raise self.explained(frame) from None
         if values[-1] == 0 or len(frame) != stop + 1 + length + self.tail_size:
-            raise self._explained(frame)
+            raise self.explained(frame)
         _, total, part, registered, level, service = values[:6]
         pid, udhi, coding = values[-10:-7]
         validity, schedule, source = values[-4:-1]
@@ -345,10 +345,10 @@ class Cmpp(Dialect):
         try:
             values = head.unpack_from(frame, 12)
         except struct.error:
-            raise self._explained(frame) from None
+            raise self.explained(frame) from None
         stop = start + values[-1]
         if len(frame) != stop + self.tail_size:
-            raise self._explained(frame)
+            raise self.explained(frame)
         own_id, destination, service, pid, udhi, coding, source = values[:7]
         content = frame[start:stop]
         if values[-2]:
@@ -432,13 +432,6 @@ class Cmpp(Dialect):
             layout = _CONNECT_ANSWER_WIDE if self._wide else _CONNECT_ANSWER_NARROW
             return layout.pack(layout.size, CONNECT | ANSWER, sequence, status, bytes(16), self.version)
         return b""
-
-    def _explained(self, frame: bytes) -> CarrierError:
-        try:
-            self.codec.decode(frame)
-        except CarrierError as error:
-            return error
-        return CarrierError("the message does not fit its layout", 12)
 
 
 class Cmpp20(Cmpp):

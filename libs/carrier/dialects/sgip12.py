@@ -266,11 +266,11 @@ class Sgip12(Dialect):
             back = 63 + 21 * count
             values = _SUBMIT_BACK.unpack_from(frame, back)
         except struct.error:
-            raise _explained(frame) from None
+            raise self.explained(frame) from None
         start = back + _SUBMIT_BACK.size
         stop = start + values[-1]
         if count == 0 or len(frame) != stop + 8:
-            raise _explained(frame)
+            raise self.explained(frame)
         _, service, _, _, _, _, _, priority, validity, schedule, report_flag, pid, udhi, coding, _, _ = values
         numbers = [cut(frame[at : at + 21]) for at in range(63, back, 21)]
         return Submit(
@@ -330,10 +330,10 @@ class Sgip12(Dialect):
         try:
             source, destination, pid, udhi, coding, length = _DELIVER.unpack_from(frame, 20)
         except struct.error:
-            raise _explained(frame) from None
+            raise self.explained(frame) from None
         start = 20 + _DELIVER.size
         if len(frame) != start + length + 8:
-            raise _explained(frame)
+            raise self.explained(frame)
         return Mo(
             source=cut(source),
             destination=cut(destination),
@@ -397,11 +397,3 @@ def _result(command: int, sequence: int, status: int) -> bytes:
     if not 0 <= status <= 255:
         raise CarrierError(f"Result: {status} does not fit", 20)
     return _ANSWER.pack(29, command | ANSWER, sequence >> 32, sequence & _WORD, status)
-
-
-def _explained(frame: bytes) -> CarrierError:
-    try:
-        CODEC.decode(frame)
-    except CarrierError as error:
-        return error
-    return CarrierError("the message does not fit its layout", 20)

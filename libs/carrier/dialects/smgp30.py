@@ -307,9 +307,9 @@ class Smgp30(Dialect):
             start = 12 + front.size + 21 * values[-1] + 1
             stop = start + frame[start - 1]
         except (struct.error, IndexError):
-            raise self._explained(frame) from None
+            raise self.explained(frame) from None
         if values[-1] == 0 or len(frame) < stop + 8:
-            raise self._explained(frame)
+            raise self.explained(frame)
         tlvs = self._scan(frame, stop + 8)
         _, need_report, priority, service = values[:4]
         coding, validity, schedule, source = values[-6:-2]
@@ -370,11 +370,11 @@ class Smgp30(Dialect):
         try:
             own_id, is_report, coding, _, source, destination, length = _DELIVER.unpack_from(frame, 12)
         except struct.error:
-            raise self._explained(frame) from None
+            raise self.explained(frame) from None
         start = 12 + _DELIVER.size
         stop = start + length
         if len(frame) < stop + 8:
-            raise self._explained(frame)
+            raise self.explained(frame)
         tlvs = self._scan(frame, stop + 8) if len(frame) > stop + 8 else {}
         content = frame[start:stop]
         if is_report:
@@ -444,13 +444,6 @@ class Smgp30(Dialect):
             version = self.settings.version
             return _LOGIN_ANSWER.pack(_LOGIN_ANSWER.size, LOGIN | ANSWER, sequence, status, bytes(16), version)
         return b""
-
-    def _explained(self, frame: bytes) -> CarrierError:
-        try:
-            self.codec.decode(frame)
-        except CarrierError as error:
-            return error
-        return CarrierError("the message does not fit its layout", 12)
 
 
 def _tlv(tag: int, value: bytes) -> bytes:

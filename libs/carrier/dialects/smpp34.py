@@ -83,6 +83,9 @@ _STATE_NUMBERS = {
 }
 _NUMBERS = {state: number for number, state in _STATE_NUMBERS.items()}
 
+_Split = tuple[str, str, str, int, int, int, str, str, int, int, bytes, Mapping[int, bytes]]
+_NO_TLVS: Mapping[int, bytes] = {}
+
 
 @dataclass(frozen=True)
 class Smpp34Settings:
@@ -299,7 +302,9 @@ class Smpp34(Dialect):
         command = int.from_bytes(frame[4:8], "big")
         if command != SUBMIT_SM:
             return self._read_rare_submit(frame)
-        service, source, destination, esm, pid, priority, schedule, validity, reg, coding, content, tlvs = _split(frame)
+        service, source, destination, esm, pid, priority, schedule, validity, reg, coding, content, tlvs = self._split(
+            frame
+        )
         total, number, reference = _sar(tlvs) if tlvs else (1, 1, 0)
         return Submit(
             source=source,
@@ -388,7 +393,7 @@ class Smpp34(Dialect):
 
     def read_deliver(self, frame: bytes) -> Report | Mo:
         if int.from_bytes(frame[4:8], "big") == DELIVER_SM:
-            service, source, destination, esm, pid, _, _, _, _, coding, content, tlvs = _split(frame)
+            service, source, destination, esm, pid, _, _, _, _, coding, content, tlvs = self._split(frame)
         else:
             fields = self.codec.decode(frame)
             service, source, destination = fields["service_type"], fields["source_addr"], fields["destination_addr"]
@@ -474,6 +479,46 @@ class Smpp34(Dialect):
         (status,) = _STATUS.unpack_from(frame)
         return int(status)
 
+    # Parts of a frame ---------------------------------------------------------------------------------------------------
+
+    def _split(self, frame: bytes) -> _Split:
+        """submit_sm and deliver_sm in one pass. When it does not fit, the exact path says where and why."""
+        text = frame.decode("latin-1")
+        index = text.index
+        try:
+            service = index("\0", 16)
+            source = index("\0", service + 3)
+            destination = index("\0", source + 3)
+            schedule = index("\0", destination + 4)
+            validity = index("\0", schedule + 1)
+            start = validity + 6
+            stop = start + frame[start - 1]
+        except (ValueError, IndexError):
+            raise self.explained(frame) from None
+        end = len(frame)
+        if stop > end:
+            raise self.explained(frame)
+        content = frame[start:stop]
+        tlvs = _NO_TLVS
+        if stop < end:
+            tlvs = scan(frame, stop)
+            if not content:
+                content = tlvs.get(_MESSAGE_PAYLOAD, b"")
+        return (
+            text[16:service],
+            text[service + 3 : source],
+            text[source + 3 : destination],
+            frame[destination + 1],
+            frame[destination + 2],
+            frame[destination + 3],
+            text[destination + 4 : schedule],
+            text[schedule + 1 : validity],
+            frame[start - 5],
+            frame[start - 3],
+            content,
+            tlvs,
+        )
+
 
 # Octets of one field
 # ----------------------------------------------------------------------------------------------------
@@ -534,57 +579,6 @@ def _tlv(tag: int, value: bytes) -> bytes:
 
 # Parts of a frame
 # -------------------------------------------------------------------------------------------------------
-
-_Split = tuple[str, str, str, int, int, int, str, str, int, int, bytes, Mapping[int, bytes]]
-_NO_TLVS: Mapping[int, bytes] = {}
-
-
-def _split(frame: bytes) -> _Split:
-    """submit_sm and deliver_sm in one pass. When it does not fit, the exact path says where and why."""
-    text = frame.decode("latin-1")
-    index = text.index
-    try:
-        service = index("\0", 16)
-        source = index("\0", service + 3)
-        destination = index("\0", source + 3)
-        schedule = index("\0", destination + 4)
-        validity = index("\0", schedule + 1)
-        start = validity + 6
-        stop = start + frame[start - 1]
-    except (ValueError, IndexError):
-        raise _explained(frame) from None
-    end = len(frame)
-    if stop > end:
-        raise _explained(frame)
-    content = frame[start:stop]
-    tlvs = _NO_TLVS
-    if stop < end:
-        tlvs = scan(frame, stop)
-        if not content:
-            content = tlvs.get(_MESSAGE_PAYLOAD, b"")
-    return (
-        text[16:service],
-        text[service + 3 : source],
-        text[source + 3 : destination],
-        frame[destination + 1],
-        frame[destination + 2],
-        frame[destination + 3],
-        text[destination + 4 : schedule],
-        text[schedule + 1 : validity],
-        frame[start - 5],
-        frame[start - 3],
-        content,
-        tlvs,
-    )
-
-
-def _explained(frame: bytes) -> CarrierError:
-    try:
-        CODEC.decode(frame)
-    except CarrierError as error:
-        return error
-    return CarrierError("the message does not fit its layout", 16)
-
 
 _NO_RECEIPT = Receipt("", "", "", "", "", "")
 

@@ -451,3 +451,15 @@ def test_a_status_too_large_for_its_octet_is_the_callers_fault(name):
 def test_sgip_has_no_keep_alive():
     with pytest.raises(CarrierError):
         dialect("sgip12").keepalive(1)
+
+
+@pytest.mark.parametrize(
+    ("name", "at", "size"), [("cmpp20", 128, 21), ("cmpp30", 140, 32), ("sgip12", 62, 21), ("smgp30", 115 + 1, 21)]
+)
+def test_a_message_to_nobody_is_malformed(name, at, size):
+    made = dialect(name)
+    frame = made.submit(Submit("1", "13800000001", b"x"), 1)
+    assert frame[at] == 1
+    nobody = frame[:at] + b"\0" + frame[at + 1 + size :]
+    with pytest.raises(CarrierError, match="nobody"):
+        made.read_submit(len(nobody).to_bytes(4, "big") + nobody[4:])

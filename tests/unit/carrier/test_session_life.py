@@ -516,3 +516,34 @@ def test_a_nack_where_there_is_none(pair_of):
     (error,) = pair.client.receive_data(bytes.fromhex("0000000c0000009900000001"), 0.0)
     assert error.code == "unknown_command"
     assert pair.client.bytes_to_send() == b""
+
+
+@pytest.mark.parametrize("length", [5, 1_000_000])
+def test_good_frames_before_a_lie_are_taken(pair_of, a_message, length):
+    pair = pair_of()
+    stream = pair.dialect.submit(a_message(), 1) + length.to_bytes(4, "big") + bytes(30)
+    events = pair.server.receive_data(stream, 0.0)
+    assert events[0].submit.content == b"hello"
+    assert reasons(events) == [CloseReason.FRAMING]
+
+
+def test_a_keepalive_skips_sequences_in_flight(pair_of):
+    pair = pair_of(keepalive_idle=10.0, response=100.0)
+    pair.submit(1)
+    pair.client.bytes_to_send()
+    pair.client._counter = 1  # as after a wrap: 2 is the submit's
+    pair.client.handle_timer(10.0)
+    assert pair.dialect.decode(pair.client.bytes_to_send())["sequence_number"] == 3
+
+
+def test_sequences_of_single_requests_wrap_too(pair_of):
+    pair = pair_of(keepalive_idle=10.0)
+    pair.client._counter = pair.dialect.last_sequence
+    pair.client.handle_timer(10.0)
+    assert pair.dialect.decode(pair.client.bytes_to_send())["sequence_number"] == 1
+    pair.client._counter = pair.dialect.last_sequence
+    pair.submit(1)
+    pair.client.bytes_to_send()
+    pair.client._counter = pair.dialect.last_sequence
+    pair.submit(2)
+    assert pair.dialect.decode(pair.client.bytes_to_send())["sequence_number"] == 2
