@@ -14,9 +14,10 @@ def benchmarks() -> dict[str, str]:
     """Return the first sentence of every benchmark's own description, by name."""
     found = {}
     for path in sorted(HERE.glob("*.py")):
-        if path.stem.startswith("_"):
+        module = ast.parse(path.read_text("utf-8"))
+        if path.stem == "__main__" or not any(getattr(part, "name", "") == "main" for part in module.body):
             continue
-        described = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
+        described = ast.get_docstring(module) or ""
         found[path.stem.replace("_", "-")] = described.split("\n")[0]
     return found
 

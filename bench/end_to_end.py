@@ -1,0 +1,117 @@
+"""Messages a second from the HTTP request to the recorded receipt, all parts real, and where the time goes.
+
+Starts a stack of its own (broker, database, every service, the simulated carrier), posts template tasks, waits until every message is
+final, and prints rate, latencies, CPU per message and component, memory, and both sides' counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import platform
+import tempfile
+import time
+from pathlib import Path
+
+import httpx
+import load
+
+CONFIG = """
+[stack]
+demo = false
+workers = {{ dispatch = {workers} }}
+simulator_link = {{ rate = 1000000, sessions = {sessions}, window = {window} }}
+"""
+
+
+async def _run(stack: load.Stack, messages: int, per_task: int, patience_s: float) -> dict[str, object]:
+    cpu = load.Cpu(stack)
+    bodies = [load.task_body(first, min(per_task, messages - first)) for first in range(0, messages, per_task)]
+    limits = httpx.Limits(max_connections=8)
+    async with httpx.AsyncClient(base_url=stack.api, timeout=120, limits=limits) as http:
+        await http.post(f"{stack.simulator()}/reset")
+        before = (await load.ledger(http, stack.token))["accepted"]
+        cpu.start()
+        begun = time.monotonic()
+        gate = asyncio.Semaphore(4)
+
+        async def one(number: int, body: bytes) -> float:
+            async with gate:
+                return (await load.post(http, "/v1/tasks", body, stack.key, f"bench-{begun}-{number}"))[1]
+
+        accepts = await asyncio.gather(*(one(number, body) for number, body in enumerate(bodies)))
+        accepted_after = time.monotonic() - begun
+        states = await load.until_final(http, stack.token, before + messages, patience_s)
+        took = time.monotonic() - begun
+        spent = cpu.spent()
+        seen = (await http.get(f"{stack.simulator()}/stats")).json()
+    memory = {
+        name: sum(process.memory_info().rss for process in processes if process.is_running()) / 1e6
+        for name, processes in stack.processes().items()
+    }
+    return {
+        "messages": messages,
+        "seconds": took,
+        "rate": messages / took,
+        "accepted_after": accepted_after,
+        "accept_p50": load.percentile(accepts, 0.5),
+        "accept_p99": load.percentile(accepts, 0.99),
+        "cpu_us": {name: seconds / messages * 1e6 for name, seconds in spent.items()},
+        "memory_mb": memory,
+        "states": states,
+        "carrier": {name: seen[name] for name in ("submits", "distinct", "duplicates", "receipts_answered")},
+        "lost": load.lost(states, seen),
+    }
+
+
+def _print(result: dict[str, object]) -> None:
+    print(
+        f"\n{platform.machine()} {platform.system()}, {time.strftime('%Y-%m-%d')}, 2 cores assumed for the shares below"
+    )
+    print(f"messages                    {result['messages']:>12,}")
+    print(f"seconds, request to receipt {result['seconds']:>12.2f}")
+    print(f"messages per second         {result['rate']:>12,.0f}")
+    print(f"all tasks accepted after    {result['accepted_after']:>12.2f} s")
+    print(f"accepting a task p50 / p99  {result['accept_p50']:>8.3f} / {result['accept_p99']:.3f} s")
+    print("\ncomponent            CPU us/message     RSS MB")
+    cpu, memory = result["cpu_us"], result["memory_mb"]
+    assert isinstance(cpu, dict)
+    assert isinstance(memory, dict)
+    for name in sorted(cpu, key=lambda name: -cpu[name]):
+        print(f"{name:<20} {cpu[name]:>14.1f} {memory.get(name, 0):>10.0f}")
+    print(f"{'all':<20} {sum(cpu.values()):>14.1f} {sum(memory.values()):>10.0f}")
+    print(f"\nledger   {result['states']}")
+    print(f"carrier  {result['carrier']}")
+    print(f"lost {result['lost']}, duplicated {result['carrier']['duplicates']}")  # type: ignore[index]
+
+
+def main() -> None:
+    """Run and print; exit code 1 when a message was lost or not final in time."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--messages", type=int, default=100_000)
+    parser.add_argument("--per-task", type=int, default=5_000)
+    parser.add_argument("--sessions", type=int, default=4)
+    parser.add_argument("--window", type=int, default=100)
+    parser.add_argument("--workers", type=int, default=1, help="dispatch workers")
+    parser.add_argument("--runs", type=int, default=1, help="the median run is printed")
+    parser.add_argument("--patience", type=float, default=300)
+    parser.add_argument("--json", type=Path, help="also write the result here")
+    options = parser.parse_args()
+    config = CONFIG.format(workers=options.workers, sessions=options.sessions, window=options.window)
+    with tempfile.TemporaryDirectory(prefix="guanxin-bench-") as folder, load.stack(Path(folder), config) as stack:
+        results = [
+            asyncio.run(_run(stack, options.messages, options.per_task, options.patience)) for _ in range(options.runs)
+        ]
+    result = sorted(results, key=lambda one: one["rate"])[len(results) // 2]  # type: ignore[arg-type,return-value]
+    _print(result)
+    if options.json is not None:
+        options.json.write_text(json.dumps(result, indent=2, ensure_ascii=False), encoding="utf-8")
+    states = result["states"]
+    assert isinstance(states, dict)
+    final = sum(states.get(name, 0) for name in load.FINAL)
+    raise SystemExit(1 if result["lost"] or final < options.messages else 0)
+
+
+if __name__ == "__main__":
+    main()
