@@ -39,7 +39,7 @@ def report(message_id: str) -> Report:
 def codec(made: Dialect) -> dict[str, float]:
     submit = Submit("95598", "13800000001", CONTENT, 8)
     frame = made.submit(submit, 5)
-    message_id = made.message_id(frame, 77, WALL)
+    message_id = made.message_id(77, WALL, frame)
     answer, told = made.answer(frame, 0, message_id), made.deliver(report(message_id), 6)
     parts = {
         "submit": best(lambda: made.submit(submit, 5)),
@@ -67,7 +67,7 @@ def session(made: Dialect) -> dict[str, float]:
         out = client.bytes_to_send()
         b = clock()
         received = [e for e in server.receive_data(out, 0.0) if isinstance(e, SubmitReceived)]
-        ids = [made.message_id(e.frame, e.handle, WALL) for e in received]
+        ids = [made.message_id(e.handle, WALL, e.frame) for e in received]
         c = clock()
         server.answer_many([(e.handle, 0, i) for e, i in zip(received, ids, strict=True)])
         server.deliver([(n, report(i)) for n, i in enumerate(ids)], 0.0)

@@ -187,9 +187,13 @@ class Dialect(ABC):
         """The dialect for one account, where messages repeat who sends them."""
         return self
 
-    def message_id(self, request: bytes, serial: int, wall: float) -> str:
-        """The id a server of this protocol gives a submit: from a serial it counts itself, or from the request's own."""
+    def message_id(self, serial: int, wall: float, request: bytes = b"") -> str:
+        """The id a server gives a submit, from a serial it counts itself, or (SGIP) from the submit's own frame."""
         return f"{serial:x}"
+
+    def group_id(self, message_id: str, index: int) -> str:
+        """The id of recipient ``index`` (from 0) of a group submit that was answered with ``message_id``."""
+        return message_id
 
     # Login ----------------------------------------------------------------------------------------------------------
 

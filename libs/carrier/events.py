@@ -120,6 +120,9 @@ class SubmitReceived(msgspec.Struct, frozen=True, gc=False):
     submit: Submit
     frame: bytes
 
+    def __repr__(self) -> str:
+        return f"SubmitReceived({self.handle}, {self.submit!r})"
+
 
 class RequestReceived(msgspec.Struct, frozen=True, gc=False):
     """Any other request that wants an answer: ``answer_request`` with fields, or ``answer`` with a status."""

@@ -1,6 +1,7 @@
 """The words every dialect shares: what is submitted, what comes back, and how an answer is judged.
 
 Structures are frozen and untracked by the garbage collector: hundreds of thousands live for a few milliseconds each.
+Their ``repr`` is fit for a log: numbers masked, no content.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 from enum import StrEnum
 
 import msgspec
+
+from smstext.numbers import mask
 
 
 class Outcome(StrEnum):
@@ -95,6 +98,10 @@ class Submit(msgspec.Struct, frozen=True, gc=False):
     more_destinations: tuple[str, ...] = ()
     """Further recipients of the same content (group submit); message ids count up from the first."""
 
+    def __repr__(self) -> str:
+        part = f"part {self.part_number}/{self.part_total}"
+        return f"Submit({self.source} -> {mask(self.destination)}, {len(self.content)} octets, {part})"
+
 
 class Report(msgspec.Struct, frozen=True, gc=False):
     """A delivery report as received. ``message_id`` is raw: match it by ``carrier.ids``.
@@ -115,6 +122,9 @@ class Report(msgspec.Struct, frozen=True, gc=False):
     text: str = ""
     raw: bytes = b""
 
+    def __repr__(self) -> str:
+        return f"Report({self.message_id}, {self.state.value} {self.stat!r} {self.error!r}, {mask(self.recipient)})"
+
 
 class Mo(msgspec.Struct, frozen=True, gc=False):
     """A message from a phone (``source``) to an access number (``destination``); ``raw`` is the whole frame."""
@@ -132,3 +142,6 @@ class Mo(msgspec.Struct, frozen=True, gc=False):
     part_number: int = 1
     link_id: str = ""
     raw: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"Mo({mask(self.source)} -> {self.destination}, {len(self.content)} octets)"

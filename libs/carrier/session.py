@@ -209,7 +209,9 @@ class Session(Receiver):
                 continue
             sequence, frame = request
             try:
-                octets = write(frame, status if type(status) is int else self._status(frame, status), message_id)
+                octets = write(
+                    frame, self._status(frame, status) if isinstance(status, Outcome) else status, message_id
+                )
             except CarrierError as error:
                 inbox.put_back(handle, request)
                 raise UsageError(str(error)) from error
@@ -235,9 +237,7 @@ class Session(Receiver):
         self._out.append(octets)
         return True
 
-    def _status(self, frame: bytes, outcome: int | Outcome) -> int:
-        if not isinstance(outcome, Outcome):
-            return outcome
+    def _status(self, frame: bytes, outcome: Outcome) -> int:
         _, command, _ = self.dialect.read_header(frame, 0)
         is_deliver = self._kinds[command] is Kind.DELIVER
         return (self.dialect.deliver_statuses if is_deliver else self.dialect.submit_statuses)[outcome]

@@ -128,7 +128,7 @@ class Cmpp(Dialect):
     def read_header(self, data: bytes, offset: int) -> tuple[int, int, int]:
         return _HEADER.unpack_from(data, offset)
 
-    def message_id(self, request: bytes, serial: int, wall: float) -> str:
+    def message_id(self, serial: int, wall: float, request: bytes = b"") -> str:
         """Month, day, hour, minute, second, gateway code, serial in 64 bits (2.14)."""
         stamp = login_stamp(wall)
         parts = [stamp // 100**power % 100 for power in (4, 3, 2, 1, 0)]
@@ -136,6 +136,11 @@ class Cmpp(Dialect):
         for value, width in zip(parts, (4, 5, 5, 6, 6), strict=True):
             packed = packed << width | value
         return f"{packed << 38 | (self.settings.gateway & 0x3FFFFF) << 16 | serial & 0xFFFF:016x}"
+
+    def group_id(self, message_id: str, index: int) -> str:
+        """Counted on in the low 16 bits, which start again from 0 (2.12)."""
+        first = number(message_id, 8, "Msg_Id")
+        return f"{first & ~0xFFFF | (first + index) & 0xFFFF:016x}"
 
     # Login ------------------------------------------------------------------------------------------------------------
 

@@ -154,9 +154,9 @@ class Sgip12(Dialect):
     def sequence_base(self, wall: float) -> int:
         return self.settings.node_id << 64 | login_stamp(wall) << 32
 
-    def message_id(self, request: bytes, serial: int, wall: float) -> str:
-        """The request's own sequence (3.3)."""
-        return request[8:20].hex()
+    def message_id(self, serial: int, wall: float, request: bytes = b"") -> str:
+        """The request's own sequence (3.3); without one, a sequence no request has."""
+        return request[8:20].hex() or f"{serial:024x}"
 
     # Login ------------------------------------------------------------------------------------------------------------
 

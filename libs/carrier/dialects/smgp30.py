@@ -162,9 +162,16 @@ class Smgp30(Dialect):
     def read_header(self, data: bytes, offset: int) -> tuple[int, int, int]:
         return _HEADER.unpack_from(data, offset)
 
-    def message_id(self, request: bytes, serial: int, wall: float) -> str:
+    def message_id(self, serial: int, wall: float, request: bytes = b"") -> str:
         """Gateway, MMDDHHMM and serial as 20 decimal digits, which are the id's ten octets in BCD (4.9)."""
         return f"{self.settings.gateway}{login_stamp(wall) // 100:08d}{serial % 1_000_000:06d}"
+
+    def group_id(self, message_id: str, index: int) -> str:
+        """Counted on in the six decimal digits of the serial (4.8); an id of other digits has no such rule."""
+        serial = message_id[14:]
+        if not (len(message_id) == 20 and serial.isascii() and serial.isdecimal()):
+            return message_id
+        return f"{message_id[:14]}{(int(serial) + index) % 1_000_000:06d}"
 
     # Login ------------------------------------------------------------------------------------------------------------
 

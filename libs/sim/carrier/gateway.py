@@ -104,10 +104,10 @@ class Gateway:
         for connection in list(self._connections):
             connection.cut()
 
-    def new_message_id(self) -> str:
-        """Return the next carrier id, in the dialect's notation."""
+    def new_message_id(self, request: bytes = b"") -> str:
+        """Return the next carrier id, in the dialect's notation; `request` is the submit it is for."""
         self._serial += 1
-        return self.dialect.message_id(self._serial, self.wall())
+        return self.dialect.message_id(self._serial, self.wall(), request)
 
     # Sessions ---------------------------------------------------------------------------------------------------------
 
@@ -162,7 +162,7 @@ class Gateway:
         counts["accepted"] += 1
         if faults.rate_limit:
             stats.accept_rate.add(now)
-        message_id = self.new_message_id()
+        message_id = self.new_message_id(received.frame)
         self._count_content(connection.account, submit)
         plan = behaviour.receipt(submit.destination) if submit.wants_report else None
         early = plan is not None and plan.delay_s < 0

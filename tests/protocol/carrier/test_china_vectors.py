@@ -72,12 +72,12 @@ def test_a_time_that_is_none_is_refused_where_time_counts(name):
 def test_cmpp_message_id_layout():
     made = dialect("cmpp20")
     july = 1_785_044_759.0  # 26 July 13:45:59 in China
-    assert made.message_id(b"", 258, july) == "7d36dec027750102"
+    assert made.message_id(258, july) == "7d36dec027750102"
 
 
 def test_smgp_message_id_layout():
     january = 1_768_554_000.0  # 16 January 17:00 in China
-    assert dialect("smgp30").message_id(b"", 12345, january) == "01006101161700012345"
+    assert dialect("smgp30").message_id(12345, january) == "01006101161700012345"
 
 
 def test_sgip_sequence_is_node_time_counter():
@@ -463,3 +463,19 @@ def test_a_message_to_nobody_is_malformed(name, at, size):
     nobody = frame[:at] + b"\0" + frame[at + 1 + size :]
     with pytest.raises(CarrierError, match="nobody"):
         made.read_submit(len(nobody).to_bytes(4, "big") + nobody[4:])
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "index", "wanted"),
+    [
+        ("cmpp20", "7d36dec027750102", 0, "7d36dec027750102"),
+        ("cmpp30", "7d36dec02775ffff", 1, "7d36dec027750000"),
+        ("smgp30", "01006101161700012345", 2, "01006101161700012347"),
+        ("smgp30", "01006101161700999999", 1, "01006101161700000000"),
+        ("smgp30", "0100610116170000abcd", 1, "0100610116170000abcd"),
+        ("sgip12", "b36a5be806dd33c000000001", 5, "b36a5be806dd33c000000001"),
+        ("smpp34", "abc", 5, "abc"),
+    ],
+)
+def test_ids_of_a_group_count_on(name, first, index, wanted):
+    assert dialect(name).group_id(first, index) == wanted

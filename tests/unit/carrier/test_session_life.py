@@ -148,7 +148,7 @@ def test_a_repeated_request_is_answered_once_or_with_the_same_answer(pair_of, wa
     (again,) = pair.server.receive_data(frame, 1.0)
     assert (type(again), again.code) == (PeerError, "repeated_request")
     assert pair.server.bytes_to_send() == b""
-    pair.server.answer(event.handle, 0, pair.dialect.message_id(frame, 1, wall))
+    pair.server.answer(event.handle, 0, pair.dialect.message_id(1, wall, frame))
     answer = pair.server.bytes_to_send()
     assert [e.code for e in pair.server.receive_data(frame, 2.0)] == ["repeated_request"]
     assert pair.server.bytes_to_send() == answer
@@ -245,7 +245,7 @@ def test_unbind_waits_for_answers_both_ways(protocol, pair_of, wall):
     assert pair.client.state is State.DRAINING
     assert pair.client.window_free == 0
     assert pair.client.bytes_to_send() == b""
-    pair.server.answer(event.handle, 0, pair.dialect.message_id(event.frame, 1, wall))
+    pair.server.answer(event.handle, 0, pair.dialect.message_id(1, wall, event.frame))
     pair.to_client()
     assert pair.client.state is State.DRAINING  # an answer of ours is still owed
     pair.client.acknowledge([delivered.handle])

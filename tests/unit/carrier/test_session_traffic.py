@@ -24,9 +24,11 @@ def test_a_message_goes_out_is_answered_reported_and_replied_to(protocol, pair_o
     pair.submit(11, content=b"hello", data_coding=0)
     (received,) = pair.to_server()
     assert isinstance(received, SubmitReceived)
+    assert "13800000001" not in repr(received)
+    assert "hello" not in repr(received)
     assert (received.submit.source, received.submit.content) == ("95598", b"hello")
     assert received.submit.destination.endswith("13800000001")
-    message_id = pair.dialect.message_id(received.frame, 258, wall)
+    message_id = pair.dialect.message_id(258, wall, received.frame)
     assert pair.server.answer(received.handle, 0, message_id)
     (answered,) = pair.to_client()
     assert isinstance(answered, Answered)
@@ -84,7 +86,7 @@ def test_the_window_is_never_exceeded(protocol, pair_of):
     pair.submit(3)
     assert pair.client.window_free == 0
     first = pair.to_server()[0]
-    pair.server.answer(first.handle, 0, pair.dialect.message_id(first.frame, 1, 0.0))
+    pair.server.answer(first.handle, 0, pair.dialect.message_id(1, 0.0, first.frame))
     pair.to_client()
     assert pair.client.window_free == 1
 
@@ -144,7 +146,7 @@ def test_a_group_submit_arrives_whole(protocol, pair_of):
     (event,) = pair.to_server()
     numbers = (event.submit.destination, *event.submit.more_destinations)
     assert [number[-11:] for number in numbers] == ["13800000001", "13800000002", "13800000003"]
-    pair.server.answer(event.handle, 0, pair.dialect.message_id(event.frame, 1, 0.0))
+    pair.server.answer(event.handle, 0, pair.dialect.message_id(1, 0.0, event.frame))
     (answered,) = pair.to_client()
     assert answered.outcome is Outcome.OK
 

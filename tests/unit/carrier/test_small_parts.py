@@ -4,6 +4,7 @@ from carrier.dialect import Limits
 from carrier.errors import CarrierError
 from carrier.ids import IdMode, candidates, canonical
 from carrier.keepalive import Due, Keepalive
+from carrier.model import Mo, Report, ReportState, Submit
 from carrier.timetext import absolute, compact, login_stamp, stamp_distance
 from carrier.wiretext import cut, number, octets
 
@@ -89,3 +90,18 @@ def test_idle_ends_whatever_the_keepalive_says():
     alive.sent(50.0)
     assert alive.deadline() == 100.0
     assert alive.due(110.0) is Due.IDLE
+
+
+@pytest.mark.parametrize(
+    ("thing", "shown"),
+    [
+        (Submit("95598", "13800000001", b"private"), "Submit(95598 -> 138****0001, 7 octets, part 1/1)"),
+        (Mo("13800000001", "95598", b"private"), "Mo(138****0001 -> 95598, 7 octets)"),
+        (
+            Report("7", ReportState.EXPIRED, True, "EXPIRED", "5", "13800000001", text="private", raw=b"private"),
+            "Report(7, expired 'EXPIRED' '5', 138****0001)",
+        ),
+    ],
+)
+def test_reprs_are_fit_for_a_log(thing, shown):
+    assert repr(thing) == shown
