@@ -5,11 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import BaseModel, Field, SecretStr, field_validator
 
+from console.accounts import Role
 from review.domain.hours import REVIEW_HOURS, SENDING_WINDOW
 from review.domain.policy import DEFAULT_THRESHOLD, Tier, Window
 from servicekit.settings import ServiceSettings
+
+
+class LoginSeed(BaseModel):
+    """One account to begin with; it exists once and is not changed afterwards."""
+
+    user: str = Field(pattern=r"^[\w.@-]{1,64}$")
+    password: SecretStr
+    role: Role
+    display: str = Field(default="", max_length=64)
+    tenant: str = ""
+    api_users: list[str] = []
 
 
 class ReviewSettings(ServiceSettings):
@@ -38,10 +50,14 @@ class ReviewSettings(ServiceSettings):
     """A file of the installation's own checklist; absent: the shipped one."""
     review_keep_days: int = Field(default=30, ge=1, le=3_650)
     """Payloads of decided tasks are deleted after so many days; the decisions stay."""
-    review_bootstrap_users: SecretStr = SecretStr("")
-    """JSON list of accounts made at start when absent: [{name, password, role, display, tenant, api_users,
-    api_key}].
-    """
+    review_tenant: str = Field(default="demo", pattern="^[a-z0-9][a-z0-9_-]{0,39}$")
+    """Tenant of the accounts of ``logins`` and of the operator."""
+    logins: tuple[LoginSeed, ...] = ()
+    """Accounts made at start where they do not exist yet; usually in the secrets file."""
+    operator_token: SecretStr = SecretStr("")
+    """Bearer token of administration over HTTP; empty: no such access."""
+    assets_dir: Path = Path(".local/assets")
+    """Where set-up put the pages' foreign files."""
     console_secure_cookies: bool = False
     """True behind HTTPS: the session cookie is then never sent over plain HTTP."""
 

@@ -27,7 +27,7 @@ _decode = msgspec.json.Decoder(ChunkScreened).decode
 class Releases:
     """The relay's source."""
 
-    async def pending(self, connection: Connection, older_than_s: float, limit: int) -> Sequence[DecidedChunk]:  # noqa: ARG002
+    async def pending(self, connection: Connection, older_than_s: float, limit: int) -> Sequence[DecidedChunk]:
         """Return what is to be published, oldest first.  Age plays no part: `final_at` says what may go."""
         await releases.gather(connection)
         return await releases.unpublished(connection, limit)
@@ -67,8 +67,6 @@ class Releases:
 
 def _alike(part: DecidedPart) -> tuple[Decision, str, str, str]:
     decision = said(ItemState(part.state))
-    if decision is Decision.RELEASED:
-        reason = "fastlane" if part.fast_lane else "approved"
-    else:
-        reason = part.cited or decision.value
-    return decision, reason, part.by, part.note
+    if decision is not Decision.RELEASED:
+        return decision, part.cited or decision.value, part.by, part.note
+    return decision, "fastlane" if part.fast_lane else "approved", part.by, part.note

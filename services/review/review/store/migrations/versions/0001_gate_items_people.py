@@ -128,6 +128,19 @@ create index held_part_waiting on held_part (task_id) where batch is null;
 create index held_part_batched on held_part (batch) where batch is not null and not published;
 create sequence release_batch;
 
+create function tell_pages() returns trigger language plpgsql as $$
+begin
+    -- Statement triggers fire for no rows, too: the clockwork's updates mostly find nothing.
+    if exists (select 1 from moved) then
+        perform pg_notify('review_queue', '');
+    end if;
+    return null;
+end $$;
+create trigger item_arrived after insert on item referencing new table as moved
+    for each statement execute function tell_pages();
+create trigger item_changed after update on item referencing new table as moved
+    for each statement execute function tell_pages();
+
 create table withdrawn_task (task_id text primary key, tenant text not null, at bigint not null);
 comment on table withdrawn_task is 'Withdrawals, also those that overtake the chunks of their task';
 """
@@ -192,14 +205,6 @@ create table console_session (
     expires_at bigint not null
 );
 create index console_session_user on console_session (user_name);
-
-create table api_key (
-    key_id     text primary key,
-    digest     bytea not null,
-    user_name  text not null references console_user,
-    created_at bigint not null,
-    revoked_at bigint
-);
 
 create table audit (
     tenant  text   not null,
