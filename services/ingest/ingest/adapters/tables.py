@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import csv
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from itertools import chain
 from pathlib import Path
+from typing import BinaryIO
 
 import openpyxl
 from openpyxl.utils.exceptions import InvalidFileException
@@ -25,6 +27,12 @@ MAX_COLUMNS = 50
 MAX_CELL = 2_000
 MAX_UNPACKED = 2 << 30
 """Octets an XLSX may unpack to: a million rows with some columns are some 100 MB; above this it is a bomb."""
+_DAMAGED = (
+    zipfile.BadZipFile, InvalidFileException, KeyError, ValueError, IndexError, EOFError, NotImplementedError, zlib.error,
+    # What the XML parser's ParseError is.
+    SyntaxError,
+)  # fmt: skip
+"""Whatever openpyxl and the libraries below it raise for a file that is not what it claims to be."""
 _SAMPLE = 64 * 1024
 _DELIMITERS = (",", "\t", ";", "|")
 
@@ -138,28 +146,32 @@ def _encoding(sample: bytes) -> str:
 
 
 def _sheet_rows(path: Path) -> Iterator[list[str]]:
+    # As a stream: by a path openpyxl would judge the name, which is a spool file's.
+    with path.open("rb") as stream:
+        book = _book(stream)
+        try:
+            if not book.worksheets:
+                raise _invalid("XLSX 中没有工作表", "The XLSX file has no sheet")
+            for row in book.worksheets[0].iter_rows(values_only=True, max_col=MAX_COLUMNS):
+                cells = [_cell(value) for value in row]
+                if any(cells):
+                    yield cells
+        except _DAMAGED as error:
+            raise _invalid("XLSX 内容损坏", "The XLSX file is damaged") from error
+        finally:
+            book.close()
+
+
+def _book(stream: BinaryIO) -> openpyxl.Workbook:
     try:
-        with zipfile.ZipFile(path) as archive:
-            if sum(item.file_size for item in archive.infolist()) > MAX_UNPACKED:
-                raise Refused("too_large", {"most_octets": MAX_UNPACKED})
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except Refused:
-        raise
-    except (zipfile.BadZipFile, InvalidFileException, KeyError, ValueError, SyntaxError, OSError) as error:
-        # SyntaxError is what the XML parser's ParseError is; all of these mean the same to the sender.
+        with zipfile.ZipFile(stream) as archive:
+            unpacked = sum(item.file_size for item in archive.infolist())
+        if unpacked <= MAX_UNPACKED:
+            stream.seek(0)
+            return openpyxl.load_workbook(stream, read_only=True, data_only=True)
+    except _DAMAGED as error:
         raise _invalid("不是有效的 XLSX 文件", "Not a valid XLSX file") from error
-    try:
-        sheet = book.worksheets[0] if book.worksheets else None
-        if sheet is None:
-            raise _invalid("XLSX 中没有工作表", "The XLSX file has no sheet")
-        for row in sheet.iter_rows(values_only=True, max_col=MAX_COLUMNS):
-            cells = [_cell(value) for value in row]
-            if any(cells):
-                yield cells
-    except (zipfile.BadZipFile, KeyError, ValueError, SyntaxError, IndexError) as error:
-        raise _invalid("XLSX 内容损坏", "The XLSX file is damaged") from error
-    finally:
-        book.close()
+    raise Refused("too_large", {"most_octets": MAX_UNPACKED})
 
 
 def _cell(value: object) -> str:
