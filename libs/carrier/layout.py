@@ -229,6 +229,61 @@ class Choice(Field):
             field.write(out, given)
 
 
+class Literal(Field):
+    """Octets that are always the same and have no name."""
+
+    def __init__(self, octets: bytes) -> None:
+        super().__init__(octets.decode("latin-1"))
+        self.octets = octets
+
+    def read(self, reader: Reader, out: Fields) -> None:
+        at = reader.offset
+        if reader.take(len(self.octets), self.name) != self.octets:
+            raise CarrierError(f"{self.name!r} expected", at)
+
+    def write(self, out: bytearray, given: Fields) -> None:
+        out += self.octets
+
+
+class Structured(Counted):
+    """Content that is a structure of its own (a delivery report) where the field ``flag`` has the value ``marked``.
+
+    It decodes to an object when one of ``shapes`` (by length) gives its octets back exactly, else to hexadecimal as any
+    content; either is encoded. The first shape is the one written when no length is given.
+    """
+
+    def __init__(self, length_name: str, name: str, flag: str, marked: int, shapes: Mapping[int, Layout]) -> None:
+        super().__init__(length_name, name)
+        self.flag = flag
+        self.marked = marked
+        self.shapes = dict(shapes)
+
+    def read(self, reader: Reader, out: Fields) -> None:
+        super().read(reader, out)
+        shape = self.shapes.get(out[self.length_name])
+        if shape is None or out.get(self.flag) != self.marked:
+            return
+        octets, inner = bytes.fromhex(out[self.name]), Fields()
+        try:
+            shape.read(Reader(octets), inner)
+        except CarrierError:
+            return  # another variant: it stays as it is
+        again = bytearray()
+        shape.write(again, dict(inner))
+        if again == octets:
+            out[self.name] = inner
+
+    def write(self, out: bytearray, given: Fields) -> None:
+        value = given.get(self.name)
+        if isinstance(value, Mapping):
+            shape = self.shapes.get(given.get(self.length_name, 0), next(iter(self.shapes.values())))
+            octets, left = bytearray(), dict(value)
+            shape.write(octets, left)
+            refuse_unknown(left, len(out))
+            given[self.name] = octets.hex()
+        super().write(out, given)
+
+
 class Layout:
     """The body of one PDU: its fields in order."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from carrier.codec import Codec, Header, Pdu
 from carrier.dialect import ANSWER
-from carrier.layout import Counted, Field, Layout, Raw, Repeated, Text, UInt
+from carrier.layout import Counted, Field, Layout, Raw, Repeated, Structured, Text, UInt
 from carrier.model import Outcome, Refusal, ReportState
 
 LARGEST_FRAME = 4096
@@ -120,6 +120,19 @@ def codec(*, v3: bool) -> Codec:
         Counted("Msg_Length", "Msg_Content"),
         tail,
     )
+
+    def report(size: int) -> Layout:
+        """Msg_Content of a status report (2.15)."""
+        return Layout(
+            u64("Msg_Id"),
+            Text("Stat", 7),
+            Text("Submit_time", 10),
+            Text("Done_time", 10),
+            Text("Dest_terminal_Id", size),
+            u32("SMSC_sequence"),
+        )
+
+    reports = {71: report(32), 60: report(21)} if v3 else {60: report(21), 71: report(32)}
     deliver = Layout(
         u64("Msg_Id"),
         Text("Dest_Id", 21),
@@ -130,7 +143,7 @@ def codec(*, v3: bool) -> Codec:
         Text("Src_terminal_Id", number_size),
         *only(u8("Src_terminal_type")),
         u8("Registered_Delivery"),
-        Counted("Msg_Length", "Msg_Content"),
+        Structured("Msg_Length", "Msg_Content", "Registered_Delivery", 1, reports),
         Text("LinkID", 20) if v3 else Text("Reserved", 8),
     )
     forward = Layout(

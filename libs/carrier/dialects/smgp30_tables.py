@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from carrier.codec import Codec, Header, Pdu
 from carrier.dialect import ANSWER
-from carrier.layout import Counted, Layout, Raw, Repeated, Text, UInt
+from carrier.layout import Counted, Layout, Literal, Raw, Repeated, Structured, Text, UInt
 from carrier.model import Outcome, Refusal
 from carrier.tlv import Tag, Tlvs
 
@@ -38,6 +38,27 @@ TLVS = Tlvs(
     )
 )
 """4.10. Strings are written unpadded and read with or without padding, as the field does both."""
+
+
+REPORT = Layout(
+    Literal(b"id:"),
+    Raw("id", 10),
+    Literal(b" sub:"),
+    Text("sub", 3),
+    Literal(b" dlvrd:"),
+    Text("dlvrd", 3),
+    Literal(b" Submit date:"),
+    Text("Submit date", 10),
+    Literal(b" done date:"),
+    Text("done date", 10),
+    Literal(b" stat:"),
+    Text("stat", 7),
+    Literal(b" err:"),
+    Text("err", 3),
+    Literal(b" Text:"),
+    Text("Text", 20),
+)
+"""4.11, the nominal 122 octets; the field's variants decode as content and are read by the session side."""
 
 
 def _codec(*, fixed_fee: bool) -> Codec:
@@ -93,7 +114,7 @@ def _codec(*, fixed_fee: bool) -> Codec:
                 Text("RecvTime", 14),
                 Text("SrcTermID", 21),
                 Text("DestTermID", 21),
-                content,
+                Structured("MsgLength", "MsgContent", "IsReport", 1, {122: REPORT}),
                 reserve,
                 TLVS,
             ),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import strategies as st
 
 from carrier.dialects import NAMES, dialect
-from carrier.layout import Choice, Counted, CStr, Raw, Repeated, Text, UInt
+from carrier.layout import Choice, Counted, CStr, Literal, Raw, Repeated, Structured, Text, UInt
 from carrier.tlv import Tlvs
 
 WIRE_TEXT = st.characters(min_codepoint=1, max_codepoint=255)
@@ -43,6 +43,17 @@ def field_items(field):
         if field.lengths:
             text = st.sampled_from(field.lengths).flatmap(lambda size: st.text(WIRE_TEXT, min_size=size, max_size=size))
         return st.fixed_dictionaries({field.name: text})
+    if isinstance(field, Literal):
+        return st.just({})
+    if isinstance(field, Structured):
+        plain = octets(0, 255).filter(lambda h: len(h) // 2 not in field.shapes)
+        shaped = [
+            body(shape.fields).map(
+                lambda items, n=length: {field.flag: field.marked, field.length_name: n, field.name: items}
+            )
+            for length, shape in field.shapes.items()
+        ]
+        return st.one_of(plain.map(lambda h: {field.length_name: len(h) // 2, field.name: h}), *shaped)
     if isinstance(field, Counted):
         return octets(0, min(field.limit, 255)).map(lambda h: {field.length_name: len(h) // 2, field.name: h})
     if isinstance(field, Choice):

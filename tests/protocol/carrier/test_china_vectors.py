@@ -479,3 +479,33 @@ def test_a_message_to_nobody_is_malformed(name, at, size):
 )
 def test_ids_of_a_group_count_on(name, first, index, wanted):
     assert dialect(name).group_id(first, index) == wanted
+
+
+def test_a_report_decodes_to_its_own_fields_and_back():
+    cmpp = dialect("cmpp20")
+    shown = cmpp.decode(cmpp.deliver(Report("7d36dec027750102", ReportState.DELIVERED, True, recipient="138"), 1))
+    assert shown["Msg_Content"] == {
+        "Msg_Id": 0x7D36DEC027750102,
+        "Stat": "DELIVRD",
+        "Submit_time": "",
+        "Done_time": "",
+        "Dest_terminal_Id": "138",
+        "SMSC_sequence": 0,
+    }
+    del shown["Total_Length"], shown["Msg_Length"]
+    assert cmpp.decode(cmpp.encode(shown))["Msg_Length"] == 60
+    with pytest.raises(CarrierError, match="extra"):
+        cmpp.encode(shown | {"Msg_Content": {"extra": 1}})
+    smgp = dialect("smgp30")
+    fields = smgp.decode(smgp.deliver(Report(ID.hex(), ReportState.DELIVERED, True, done="2601010102"), 1))
+    assert (fields["MsgContent"]["id"], fields["MsgContent"]["done date"]) == (ID.hex(), "2601010102")
+
+
+@pytest.mark.parametrize(
+    "content", [NOMINAL.replace(b" stat:", b" STAT:"), NOMINAL.replace(b"001 d", b"\0001d", 1), b"x" * 122]
+)
+def test_a_report_of_another_form_stays_content(content):
+    made = dialect("smgp30")
+    frame = made.encode({"command": "Deliver", "IsReport": 1, "MsgContent": content[:122].hex()})
+    assert made.decode(frame)["MsgContent"] == content[:122].hex()
+    assert made.encode(made.decode(frame)) == frame
