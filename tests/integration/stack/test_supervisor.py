@@ -13,6 +13,7 @@ from stackrun import ENGINES_ONLY, await_until
 
 from guanxin.stack import process
 from guanxin.stack.engines import kafka
+from guanxin.stack.table import USUAL_KAFKA
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240), pytest.mark.xdist_group("supervisor")]
 
@@ -142,17 +143,15 @@ def test_held_in_the_foreground_it_ends_with_ctrl_c(local_stack):
 
 
 def test_ports_that_somebody_has_are_left_alone_and_it_is_said(local_stack):
-    with socket.socket() as stranger:
-        stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            stranger.bind(("127.0.0.1", 9092))
-            stranger.listen()
-        except OSError:
-            pass  # somebody has it already, which is as good
-        document = local_stack.up(ENGINES_ONLY)
-        assert document["kafka"]["bootstrap_servers"] != "127.0.0.1:9092"
-    again = local_stack.cli("stack", "up", "--detach")
-    assert "9092" in again.stderr
+    ports_before = {item["name"]: item["ports"] for item in local_stack.up(ENGINES_ONLY)["components"]}
+    local_stack.down()
+    with socket.create_server(("127.0.0.1", ports_before["kafka"]["kafka"])) as stranger:
+        local_stack.up(ENGINES_ONLY)
+        again = local_stack.cli("stack", "up", "--detach")
+        assert stranger.getsockname()[1] == ports_before["kafka"]["kafka"]
+    chosen = local_stack.component("kafka")["ports"]["kafka"]
+    assert chosen != ports_before["kafka"]["kafka"]
+    assert (str(chosen) in again.stderr) == (chosen != USUAL_KAFKA)
 
 
 def test_a_second_up_joins_and_another_configuration_is_refused(local_stack):
@@ -179,7 +178,8 @@ def test_a_service_is_scaled_up_and_down_and_its_first_worker_stays(local_stack)
 
     local_stack.cli("stack", "scale", "spamfilter", "1")
 
-    assert [item["pid"] for item in local_stack.status()["components"] if item["service"] == "spamfilter"] == [first]
+    staying = [item["pid"] for item in local_stack.status()["components"] if item["service"] == "spamfilter"]
+    assert staying == [first], local_stack.cli("stack", "logs", "spamfilter-1").stdout
     assert "spamfilter-2" in local_stack.cli("stack", "logs", "spamfilter", "-n", "1").stdout
     assert not psutil.pid_exists(workers[1]["pid"])
 
