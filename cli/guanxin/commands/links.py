@@ -143,7 +143,12 @@ def show_list(
 
 
 @lists_app.command(help=t("登记退订", "record an opt-out"))
-def add(number: str, *, enterprise: Annotated[str, typer.Option("--enterprise")]) -> None:
+def add(
+    number: str,
+    *,
+    enterprise: Annotated[str, typer.Option("--enterprise")],
+    tenant: Annotated[str, typer.Option("--tenant")] = "demo",
+) -> None:
     """Nothing but verification codes goes to NUMBER from ENTERPRISE any more."""
-    body = {"number": number, "enterprise": enterprise}
+    body = {"number": number, "enterprise": enterprise, "tenant": tenant}
     output.emit_json(Platform().call("dispatch", "POST", "/v1/optouts", body=body, operator=True))

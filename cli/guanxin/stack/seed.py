@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-TENANT = "main"
+TENANT = "demo"
 ENTERPRISE = "demo"
 ENTERPRISE_NAME = "关心示范企业"
 
