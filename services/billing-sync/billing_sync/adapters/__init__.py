@@ -1,0 +1,1 @@
+"""Ways out: events, the exchange folder, and the SFTP server over it."""

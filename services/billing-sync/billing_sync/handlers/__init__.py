@@ -1,0 +1,1 @@
+"""Use cases, one a file: taking outcomes in, closing, making files, reading acknowledgements."""

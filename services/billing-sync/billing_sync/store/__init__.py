@@ -1,0 +1,1 @@
+"""Tables of schema billing and the SQL that reads and writes them."""
