@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import cast
+from typing import cast
 
 from carrier.events import Closed, CloseReason, Event
 from carrier.session import Session
@@ -71,11 +72,11 @@ class LinkConnection(asyncio.Protocol):
         stream = cast("asyncio.Transport", transport)
         self._transport = stream
         stream.set_write_buffer_limits(high=WRITE_HIGH)
-        raw = transport.get_extra_info("socket")
+        raw = stream.get_extra_info("socket")
         if raw is not None and raw.family in {socket.AF_INET, socket.AF_INET6}:
             # A window against a carrier 20 ms away is decided by this, not by CPU.
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        address = transport.get_extra_info("peername")
+        address = stream.get_extra_info("peername")
         self.peer = f"{address[0]}:{address[1]}" if isinstance(address, tuple) else str(address or "")
         self._connections.inc()
         now = time.monotonic()

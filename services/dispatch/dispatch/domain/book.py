@@ -56,22 +56,23 @@ class Book:
             self._forget_oldest()
         return form
 
-    def match(self, link: str, raw_id: str, mode: IdMode) -> tuple[Flight, int] | None:
-        """Return the segment a receipt's id names, if its answer was seen here lately."""
+    def match(self, link: str, raw_id: str, mode: IdMode, recipient: str) -> tuple[Flight, int] | None:
+        """Return the segment a receipt's id names, if its answer was seen here lately.
+
+        Only the likeliest notation is believed by itself; another one only when the receipt's recipient agrees, because
+        a decimal 16 and a hexadecimal 10 are both ids of somebody.
+        """
         ids = self._ids.get(link)
         if not ids:
             return None
-        token = ids.get(raw_id)
-        if token is None:
-            for form in candidates(raw_id, mode):
-                token = ids.get(form)
-                if token is not None:
-                    break
-            else:
-                return None
-        elif mode is not IdMode.AUTO and mode is not IdMode.EXACT:
-            token = next((ids[form] for form in candidates(raw_id, mode) if form in ids), token)
-        return self.find(token)
+        for place, form in enumerate(candidates(raw_id, mode)):
+            token = ids.get(form)
+            if token is None:
+                continue
+            found = self.find(token)
+            if found is not None and (place == 0 or same_number(found[0].recipients[found[1]], recipient)):
+                return found
+        return None
 
     def close(self, flight: Flight) -> None:
         """Let a flight go that is settled, unless ids of it are remembered."""
@@ -93,3 +94,13 @@ class Book:
         flight = self._flights.get(serial)
         if flight is not None and flight.open == 0:
             del self._flights[serial]
+
+
+def same_number(number: int, text: str) -> bool:
+    """Return whether a receipt's recipient is this number: it may be written with a plus, a zero or without the country code."""
+    digits = text.lstrip("+0")
+    return len(digits) >= NATIONAL_DIGITS and str(number).endswith(digits[-NATIONAL_DIGITS:])
+
+
+NATIONAL_DIGITS = 11
+"""Digits of a mobile number within China."""

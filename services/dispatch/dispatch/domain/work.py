@@ -148,6 +148,7 @@ class Flight:
         "kind",
         "link",
         "open",
+        "recipients",
         "release",
         "segs",
         "serial",
@@ -172,6 +173,7 @@ class Flight:
         self.indices: list[int] = []
         self.segs: list[int] = []
         self.totals: list[int] = []
+        self.recipients: list[int] = []
         self.submits: list[Submit] = []
         self.open = 0
         self.answers: list[tuple[int, int, str]] = []
@@ -179,8 +181,9 @@ class Flight:
         self.codes = bytearray()
         """Per place: 0 nothing final reported, 1 reported."""
 
-    def add(self, index: int, seg: int, total: int, submit: Submit) -> None:
+    def add(self, index: int, seg: int, total: int, recipient: int, submit: Submit) -> None:
         """Add a segment."""
+        self.recipients.append(recipient)
         self.indices.append(index)
         self.segs.append(seg)
         self.totals.append(total)

@@ -12,13 +12,13 @@ from collections.abc import Callable
 import structlog
 
 from carrier.events import Answered, Closed, DeliverReceived, Event, PeerError, ReportReceived, Resent
-from carrier.ids import candidates, canonical
+from carrier.ids import candidates
 from carrier.model import Mo, Outcome, Report
 from contracts.events.dispatch import CloseCause, SegmentState
 from dispatch import metrics
 from dispatch.adapters.session import SlotSession
 from dispatch.domain import outcomes
-from dispatch.domain.book import Book
+from dispatch.domain.book import Book, same_number
 from dispatch.domain.outcomes import RESEND, RETRY
 from dispatch.domain.rules import TEMPORARY_ATTEMPTS, Rule, rule_of, temporary_delay_ms, throttle_delay_ms
 from dispatch.domain.work import Flight
@@ -159,7 +159,7 @@ class Digest:
         if state is None or not report.final:
             metrics.RECEIPTS.labels(link.name, "intermediate").inc()
             return
-        found = self._book.match(link.name, report.message_id, link.config.id_mode)
+        found = self._book.match(link.name, report.message_id, link.config.id_mode, report.recipient)
         if found is not None:
             self._matched(link, found[0], found[1], report, state)
             return
@@ -185,16 +185,30 @@ class Digest:
                 self._pending.setdefault((link.name, form), []).append((pending_id, report))
 
     def _answer_came(self, link: LinkState, form: str, flight: Flight, place: int, draft: Draft) -> None:
-        waiting = self._pending.pop((link.name, form), None)
+        """An answer came whose id receipts may have waited for; see `Book.match` for which are believed."""
+        waiting = self._pending.get((link.name, form))
         if waiting is None:
             return
-        for pending_id, report in waiting:
+        for pending_id, report in list(waiting):
+            forms = candidates(report.message_id, link.config.id_mode)
+            if form != forms[0] and not same_number(flight.recipients[place], report.recipient):
+                continue
+            for other in forms:
+                self._forget(link.name, other, pending_id)
             draft.settled.append(pending_id)
             self._matched(link, flight, place, report, _FINAL_STATES[report.state])
 
-    def forget_pending(self, link: str, raw_id: str) -> None:
+    def _forget(self, link: str, form: str, pending_id: int) -> None:
+        waiting = self._pending.get((link, form))
+        if waiting is not None:
+            waiting[:] = [entry for entry in waiting if entry[0] != pending_id]
+            if not waiting:
+                del self._pending[link, form]
+
+    def forget_pending(self, link: str, pending_id: int, forms: list[str]) -> None:
         """The resolver settled a receipt: it waits no longer."""
-        self._pending.pop((link, canonical(raw_id)), None)
+        for form in forms:
+            self._forget(link, form, pending_id)
 
     def _matched(self, link: LinkState, flight: Flight, place: int, report: Report, state: SegmentState) -> None:
         if flight.codes[place]:

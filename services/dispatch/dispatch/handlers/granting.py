@@ -173,9 +173,9 @@ class Granter:
             if len(segments) + len(numbers) > free:
                 work.ready = submits
                 return bool(segments)
-            total = len(submits)
+            total, recipient = len(submits), chunk.recipients[index]
             for seg in numbers:
-                add(index, seg, total, submits[seg - 1])
+                add(index, seg, total, recipient, submits[seg - 1])
             work.pos, work.ready = after, None
         return True
 

@@ -27,7 +27,7 @@ from dispatch.handlers.linkstate import LinkState
 from dispatch.handlers.pump import Pump
 from dispatch.handlers.recovery import take_slot
 from dispatch.store import slots
-from dispatch.store.journal import FencedError
+from dispatch.store.journal import REPEATABLE, FencedError
 from servicekit.clock import Clock
 from servicekit.database import Database, DatabaseUnavailable
 
@@ -98,7 +98,7 @@ class Leases:
             while not self._stopping:
                 try:
                     settled = await self.tick()
-                except DatabaseUnavailable as error:
+                except (DatabaseUnavailable, *REPEATABLE) as error:
                     log.warning("lease_waiting", reason=str(error))
                     settled = False
                 await self._pause(leases.RENEW_S if settled else leases.RENEW_S / 4)

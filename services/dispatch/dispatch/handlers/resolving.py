@@ -14,6 +14,7 @@ import structlog
 from contracts.events.dispatch import SegmentsAnswered, SegmentState
 from dispatch import metrics
 from dispatch.domain import outcomes
+from dispatch.domain.book import same_number
 from dispatch.domain.linkconfig import LinkConfig
 from dispatch.domain.outcomes import Outgoing
 from dispatch.domain.work import Head
@@ -35,7 +36,8 @@ _DUE = """
 select * from receipt_pending where link = any($1) and next_at <= $2 order by next_at limit $3 for update skip locked
 """
 _IN_JOURNAL = """
-select a.id, a.release_id, a.indices[x.o] index, a.segs[x.o] seg, a.totals[x.o] total, ltrim(lower(x.cid), '0') form
+select a.id, a.release_id, a.indices[x.o] index, a.segs[x.o] seg, a.totals[x.o] total, a.recipients[x.o] recipient,
+       ltrim(lower(x.cid), '0') form
 from answer a cross join unnest(a.carrier_ids) with ordinality x (cid, o)
 where a.link = $1 and a.at between $2 and $3 and ltrim(lower(x.cid), '0') = any($4::text[])
 """
@@ -58,9 +60,9 @@ class Resolver:
         *,
         clock: Clock,
         publish: Callable[[list[Outgoing]], None],
-        settled: Callable[[str, str], None],
+        settled: Callable[[str, int, list[str]], None],
     ) -> None:
-        """``settled(link, raw id)`` is told of receipts that wait no longer."""
+        """``settled(link, id, forms)`` is told of receipts that wait no longer."""
         self._database = database
         self._configs = configs
         self._clock = clock
@@ -99,7 +101,7 @@ class Resolver:
         found = await self._journal(tx, link, rows, now_ms)
         events: list[Outgoing] = []
         for row in rows:
-            hit = next((found[form] for form in row["ids"] if form in found), None)
+            hit = _believed(row, found)
             made = await self._by_id(tx, row, hit, now_ms) if hit else await self._by_candidate(tx, row, now_ms)
             if made is None:
                 delay = min(MOST_MS, FIRST_MS << min(row["tries"], 12))
@@ -111,12 +113,12 @@ class Resolver:
                 continue
             events += made
             await tx.execute("delete from receipt_pending where id = $1", row["id"])
-            self._settled(link, row["raw_id"])
+            self._settled(link, row["id"], row["ids"])
         return events
 
     async def _journal(
         self, tx: Connection, link: str, rows: list[asyncpg.Record], now_ms: int
-    ) -> dict[str, asyncpg.Record]:
+    ) -> dict[str, list[asyncpg.Record]]:
         forms = sorted({form for row in rows for form in row["ids"] if form != "-"})
         if not forms:
             return {}
@@ -124,7 +126,10 @@ class Resolver:
         hours = int(self._configs[link].receipt_hours * 3_600_000)
         since = oldest - AROUND_MS if oldest else now_ms - hours
         hits = await tx.fetch(_IN_JOURNAL, link, max(since, now_ms - hours), now_ms + AROUND_MS, forms)
-        return {hit["form"]: hit for hit in hits}
+        result: dict[str, list[asyncpg.Record]] = {}
+        for hit in hits:
+            result.setdefault(hit["form"], []).append(hit)
+        return result
 
     async def _by_id(
         self, tx: Connection, row: asyncpg.Record, hit: asyncpg.Record, now_ms: int
@@ -217,6 +222,18 @@ class Resolver:
             [(index, seg, total, SegmentState(row["state"]), row["code"], row["done_at"])],
         )
         return outcomes.outcome(head, event, f"reported-{row['id']}", 0, now_ms)
+
+
+def _believed(row: asyncpg.Record, found: dict[str, list[asyncpg.Record]]) -> asyncpg.Record | None:
+    """Return the journal's segment a receipt means: see `domain.book.Book.match`; an id used twice needs the recipient too."""
+    for place, form in enumerate(row["ids"]):
+        hits = found.get(form, [])
+        if place == 0 and len(hits) == 1:
+            return hits[0]
+        for hit in hits:
+            if same_number(hit["recipient"], row["recipient"]):
+                return hit
+    return None
 
 
 def _head(row: asyncpg.Record) -> Head:

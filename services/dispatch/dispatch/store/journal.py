@@ -11,7 +11,7 @@ import asyncpg
 
 from dispatch.domain.outcomes import Outgoing
 from dispatch.domain.work import Flight, Head, Work
-from servicekit.database import Connection, Database
+from servicekit.database import Connection, Database, DatabaseUnavailable
 
 _CYCLE_ARGS = 48
 _RECEIPT_ARGS = 34
@@ -22,6 +22,10 @@ _SQL = (
     + ", ".join(f"${n}" for n in range(_CYCLE_ARGS + 1, _CYCLE_ARGS + _RECEIPT_ARGS + 1))
     + ") end"
 )
+
+
+REPEATABLE = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.LockNotAvailableError)
+"""Conflicts after which nothing was done and the same may simply be tried again."""
 
 
 class FencedError(Exception):
@@ -274,7 +278,7 @@ class Draft:
         try:
             if self.uncertain or self.mos:
                 async with database.transaction() as tx:
-                    if await tx.fetchval("select cycle from worker where owner = $1", owner) != cycle:
+                    if await tx.fetchval("select cycle from worker_cycle where owner = $1", owner) != cycle:
                         await tx.execute(_SQL, *args)
                         await self._rare(tx)
             else:
@@ -285,6 +289,8 @@ class Draft:
                 raise FencedError(str(error)) from error
             if error.sqlstate == "GX002":
                 raise StaleError(str(error)) from error
+            if isinstance(error, REPEATABLE):
+                raise DatabaseUnavailable(type(error).__name__) from error
             raise
 
     async def _rare(self, tx: Connection) -> None:

@@ -19,9 +19,14 @@ on conflict (name) do update set protocol = excluded.protocol, config = excluded
 """
 
 _RENEW = """
+with alive as (update worker set beat = beat + 1 where owner = $1)
 update session_slot s set beat = s.beat + 1, bound = u.bound, phase = u.phase, last_error = u.error
-from unnest($2::text[], $3::int2[], $4::int8[], $5::bool[], $6::text[], $7::text[]) u (link, slot, epoch, bound, phase, error)
-where s.link = u.link and s.slot = u.slot and s.epoch = u.epoch and s.owner = $1
+from (
+    select k.link, k.slot, w.bound, w.phase, w.error from session_slot k
+    join unnest($2::text[], $3::int2[], $4::int8[], $5::bool[], $6::text[], $7::text[]) w (link, slot, epoch, bound, phase, error)
+        on k.link = w.link and k.slot = w.slot and k.epoch = w.epoch and k.owner = $1
+    order by k.link, k.slot for update of k
+) u where s.link = u.link and s.slot = u.slot
 returning s.link, s.slot, s.epoch, s.tokens
 """
 
@@ -58,7 +63,9 @@ async def upsert_links(database: Database, links: Sequence[LinkConfig]) -> None:
 
 async def register(database: Database, owner: str) -> None:
     """Make the worker's row."""
-    await database.execute("insert into worker (owner) values ($1) on conflict do nothing", owner)
+    async with database.transaction() as tx:
+        await tx.execute("insert into worker (owner) values ($1) on conflict do nothing", owner)
+        await tx.execute("insert into worker_cycle (owner) values ($1) on conflict do nothing", owner)
 
 
 async def renew(
@@ -69,7 +76,7 @@ async def renew(
     Returns (epoch, tokens) of the slots that are still ours.
     """
     rows = await database.fetch(
-        "with alive as (update worker set beat = beat + 1 where owner = $1)" + _RENEW,
+        _RENEW,
         owner,
         [link for link, _ in held],
         [slot for _, slot in held],
@@ -97,6 +104,7 @@ async def overview(database: Database) -> tuple[list[asyncpg.Record], list[async
 
 async def acquire(tx: Connection, link: str, slot: int, epoch: int, beat: int, owner: str) -> bool:
     """Raise the epoch and own the slot, if it still is as seen.  Its tokens start at 0: a share has to be taken."""
+    await tx.execute("select 1 from link where name = $1 for update", link)  # before its slots, as everybody does
     row = await tx.fetchrow(
         "update session_slot set epoch = epoch + 1, owner = $5, beat = beat + 1, tokens = 0, bound = false, phase = 'acquired',"
         " last_error = '' where link = $1 and slot = $2 and epoch = $3 and beat = $4 returning epoch",
@@ -115,6 +123,7 @@ async def acquire(tx: Connection, link: str, slot: int, epoch: int, beat: int, o
 async def release(database: Database, link: str, slot: int, epoch: int, owner: str) -> None:
     """Give a slot back: its session is closed, nothing of it is open."""
     async with database.transaction() as tx:
+        await tx.execute("select 1 from link where name = $1 for update", link)
         await tx.execute(
             "update item set claim_link = null, claim_slot = null, claim_epoch = null where claim_link = $1 and claim_slot = $2",
             link,
@@ -140,7 +149,7 @@ async def change_tokens(
         version = await tx.fetchval("select share_version from link where name = $1 for update", link)
         if version != seen_version:
             return False
-        rows = await tx.fetch("select slot, tokens from session_slot where link = $1 for update", link)
+        rows = await tx.fetch("select slot, tokens from session_slot where link = $1 order by slot for update", link)
         after = {row["slot"]: row["tokens"] for row in rows} | dict(tokens)
         before = sum(row["tokens"] for row in rows)
         if sum(after.values()) > max(rate, before - 1):
@@ -166,7 +175,8 @@ async def set_state(database: Database, link: str, state: str) -> bool:
 async def forget_workers(database: Database, owners: Sequence[str]) -> None:
     """Remove workers that are gone and own nothing."""
     await database.execute(
-        "delete from worker w where owner = any($1) and not exists (select 1 from session_slot s where s.owner = w.owner)",
+        "with gone as (delete from worker_cycle c where owner = any($1)"
+        " and not exists (select 1 from session_slot s where s.owner = c.owner)) delete from worker w where owner = any($1) and not exists (select 1 from session_slot s where s.owner = w.owner)",
         list(owners),
     )
 

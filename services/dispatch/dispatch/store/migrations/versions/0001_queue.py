@@ -45,10 +45,15 @@ comment on table session_slot is 'One row per agreed session: who owns it, under
 
 create table worker (
     owner  text   primary key,
-    beat   bigint not null default 0,
-    cycle  bigint not null default 0
+    beat   bigint not null default 0
 ) with (fillfactor = 40, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200);
-comment on column worker.cycle is 'Number of the last journal cycle committed: tells a worker whether a commit it lost sight of happened';
+
+create table worker_cycle (
+    owner  text   primary key,
+    cycle  bigint not null default 0
+) with (fillfactor = 40, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
+comment on table worker_cycle is
+    'Number of the last journal cycle committed: tells a worker whether a commit it lost sight of happened';
 """
 
 QUEUE = """

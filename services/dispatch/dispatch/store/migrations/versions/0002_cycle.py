@@ -28,18 +28,19 @@ declare
     seen bigint;
     found_rows bigint;
 begin
-    select cycle into seen from worker where owner = p_owner for update;
+    select cycle into seen from worker_cycle where owner = p_owner for update;
     if not found then
         raise exception 'fenced: worker % is not registered', p_owner using errcode = 'GX001';
     end if;
     if seen = p_cycle then
         return false;  -- this very cycle was committed before; its caller lost sight of it
     end if;
-    update worker set cycle = p_cycle where owner = p_owner;
+    update worker_cycle set cycle = p_cycle where owner = p_owner;
     if cardinality(s_link) > 0 then
         perform 1 from session_slot s
             join unnest(s_link, s_slot, s_epoch) u (link, slot, epoch) on u.link = s.link and u.slot = s.slot
             where s.epoch = u.epoch and s.owner = p_owner
+            order by s.link, s.slot  -- everybody who locks slots does so in this order
             for share of s;
         get diagnostics found_rows = row_count;
         if found_rows <> cardinality(s_link) then
