@@ -110,6 +110,15 @@ class Rights:
     take: frozenset[Kind]
 
 
+@dataclass(frozen=True)
+class LinkStatuses:
+    """Part of every dialect's settings: statuses a carrier uses of its own or means differently."""
+
+    throttle_statuses: frozenset[int] = frozenset()
+    temporary_statuses: frozenset[int] = frozenset()
+    permanent_statuses: frozenset[int] = frozenset()
+
+
 class Dialect(ABC):
     """One wire protocol with one link's settings. Instances are immutable and shared between sessions.
 
@@ -145,11 +154,20 @@ class Dialect(ABC):
     duplicate: ClassVar[int]
     unknown_command: ClassVar[int]
     bad_length: ClassVar[int]
+    statuses: ClassVar[Mapping[int, tuple[str, Outcome]]]
+    """Every status of the standard: its name and what it means for a message."""
     submit_statuses: ClassVar[Mapping[Outcome, int]]
     """The status a server answers a submit with, per outcome."""
     deliver_statuses: ClassVar[Mapping[Outcome, int]]
     refusals: ClassVar[Mapping[Refusal, int]]
     """The status a server refuses a bind with."""
+
+    def __init__(self, settings: LinkStatuses) -> None:
+        self._link_outcomes = {
+            **dict.fromkeys(settings.permanent_statuses, Outcome.PERMANENT),
+            **dict.fromkeys(settings.temporary_statuses, Outcome.TEMPORARY),
+            **dict.fromkeys(settings.throttle_statuses, Outcome.THROTTLED),
+        }
 
     # Exact path -----------------------------------------------------------------------------------------------------
 
@@ -252,12 +270,22 @@ class Dialect(ABC):
     def read_answer(self, frame: bytes) -> tuple[int, str]:
         """Status and message id of the answer to a SUBMIT or DELIVER; the id is empty when there is none."""
 
-    @abstractmethod
-    def outcome(self, status: int) -> Outcome: ...
+    def outcome(self, status: int) -> Outcome:
+        """What an answer's status means: the link's settings first, then the standard's table, then its rule for the rest."""
+        meaning = self._link_outcomes.get(status)
+        if meaning is None:
+            known = self.statuses.get(status)
+            meaning = known[1] if known is not None else self.unlisted_outcome(status)
+        return meaning
 
-    @abstractmethod
+    def unlisted_outcome(self, status: int) -> Outcome:
+        """A status the table does not have: reserved ones fail the message."""
+        return Outcome.PERMANENT
+
     def status_name(self, status: int) -> str:
         """The standard's own words for a status, for people."""
+        known = self.statuses.get(status)
+        return known[0] if known is not None else f"status {status}"
 
     def explained(self, frame: bytes) -> CarrierError:
         """Why a fast path could not read ``frame``: the exact path says where."""

@@ -4,8 +4,6 @@ clauses.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,13 +11,14 @@ from functools import lru_cache
 from typing import ClassVar, Self
 
 from carrier.codec import Codec
-from carrier.dialect import ANSWER, BindAnswer, BindRequest, Credentials, Dialect, Kind, Limits, Rights
+from carrier.dialect import ANSWER, BindAnswer, BindRequest, Credentials, Dialect, Kind, Limits, LinkStatuses, Rights
 from carrier.dialects import cmpp_tables as tables
 from carrier.dialects.cmpp_tables import ACTIVE_TEST, CANCEL, CONNECT, DELIVER, FWD, QUERY, SUBMIT, TERMINATE
+from carrier.digest import check_login, client_digest, proves, server_digest
 from carrier.errors import CarrierError
 from carrier.model import BindMode, Mo, Outcome, Refusal, Report, ReportState, Role, Submit
 from carrier.receipt import STATES, WORDS
-from carrier.timetext import login_stamp, stamp_distance
+from carrier.timetext import login_stamp
 from carrier.wiretext import cut, number, octets
 
 _HEADER = struct.Struct(">III")
@@ -47,7 +46,7 @@ _RIGHTS = {Role.CLIENT: Rights(_MT, _MO), Role.SERVER: Rights(_MO, _MT)}
 
 
 @dataclass(frozen=True)
-class CmppSettings:
+class CmppSettings(LinkStatuses):
     """What differs between two CMPP links. The fee fields say "free" unless set (2.10)."""
 
     service_id: str = ""
@@ -64,10 +63,6 @@ class CmppSettings:
     """Seconds a login's time may differ from ours; 0 does not look (2.6)."""
     gateway: int = 10101
     """The gateway code in message ids a server makes (2.14)."""
-    throttle_statuses: frozenset[int] = frozenset()
-    temporary_statuses: frozenset[int] = frozenset()
-    permanent_statuses: frozenset[int] = frozenset()
-    """The vendor's own results 100-199, and others meant differently."""
 
 
 class Cmpp(Dialect):
@@ -78,6 +73,7 @@ class Cmpp(Dialect):
     header_size = 12
     largest_frame = tables.LARGEST_FRAME
     codings: ClassVar[Mapping[str, int]] = {"ascii": 0, "octets": 4, "ucs2": 8, "gb18030": 15}
+    statuses = tables.STATUSES
     remembers_answers = True
     malformed = 1
     wrong_state = 2
@@ -109,6 +105,7 @@ class Cmpp(Dialect):
 
     def __init__(self, settings: CmppSettings | None = None, *, account: str = "") -> None:
         self.settings = settings or CmppSettings()
+        super().__init__(self.settings)
         self._account = account
         self._head = lru_cache(maxsize=4096)(self._make_head)
 
@@ -149,7 +146,7 @@ class Cmpp(Dialect):
 
     def bind(self, credentials: Credentials, sequence: int, wall: float) -> bytes:
         account, stamp = octets(credentials.account, 6, "Source_Addr"), login_stamp(wall)
-        digest = _source_digest(account, credentials.secret, stamp)
+        digest = client_digest(account, 9, credentials.secret, stamp)
         return _CONNECT.pack(_CONNECT.size, CONNECT, sequence, account, digest, self.version, stamp)
 
     def read_bind(self, frame: bytes) -> BindRequest:
@@ -159,18 +156,13 @@ class Cmpp(Dialect):
         return BindRequest(cut(account), BindMode.TRANSCEIVER, version, digest, stamp, CONNECT, sequence)
 
     def check_bind(self, request: BindRequest, secret: str, wall: float) -> Refusal | None:
-        digest = _source_digest(request.account.encode("latin-1"), secret, request.stamp)
-        if not hmac.compare_digest(digest, request.proof):
-            return Refusal.CREDENTIALS
-        if self.settings.clock_tolerance:
-            distance = stamp_distance(request.stamp, wall)
-            if distance is None or distance > self.settings.clock_tolerance:
-                return Refusal.CREDENTIALS
-        return Refusal.VERSION if request.version >= 0x30 and not self._wide else None
+        refusal = check_login(request, 9, secret, self.settings.clock_tolerance, wall)
+        version = Refusal.VERSION if request.version >= 0x30 and not self._wide else None
+        return refusal or version
 
     def bind_answer(self, request: BindRequest, status: int, secret: str) -> bytes:
         layout = _CONNECT_ANSWER_WIDE if self._wide else _CONNECT_ANSWER_NARROW
-        digest = bytes(16) if status else _server_digest(status, 4 if self._wide else 1, request.proof, secret)
+        digest = bytes(16) if status else server_digest(status, 4 if self._wide else 1, request.proof, secret)
         return layout.pack(layout.size, CONNECT | ANSWER, request.sequence, status, digest, self.version)
 
     def read_bind_answer(self, frame: bytes) -> BindAnswer:
@@ -182,10 +174,7 @@ class Cmpp(Dialect):
         raise CarrierError("CMPP_CONNECT_RESP has 30 or 33 octets", 0)
 
     def trusts(self, answer: BindAnswer, bind_frame: bytes, secret: str) -> bool | None:
-        """Implementations hash the status in one octet or in four (2.6): either proves the secret."""
-        source = bind_frame[18:34]
-        proofs = [_server_digest(answer.status, width, source, secret) for width in (1, 4)]
-        return any(hmac.compare_digest(proof, answer.proof) for proof in proofs)
+        return proves(answer, bind_frame[18:34], secret)
 
     def refusal(self, status: int) -> Refusal:
         return tables.BIND_REFUSALS.get(status, Refusal.LIMIT if status == 5 else Refusal.TEMPORARY)
@@ -398,23 +387,9 @@ class Cmpp(Dialect):
                 return status, f"{own_id:016x}" if command == SUBMIT | ANSWER and not status else ""
         raise CarrierError("an answer has 21 or 24 octets", 12)
 
-    def outcome(self, status: int) -> Outcome:
-        own = self.settings
-        for statuses, meaning in (
-            (own.throttle_statuses, Outcome.THROTTLED),
-            (own.temporary_statuses, Outcome.TEMPORARY),
-            (own.permanent_statuses, Outcome.PERMANENT),
-        ):
-            if status in statuses:
-                return meaning
-        known = tables.STATUSES.get(status)
-        if known is not None:
-            return known[1]
+    def unlisted_outcome(self, status: int) -> Outcome:
+        """100 to 199 are the vendor's (2.12) and taken for temporary unless the link says otherwise (1.5)."""
         return Outcome.TEMPORARY if 100 <= status <= 199 else Outcome.PERMANENT
-
-    def status_name(self, status: int) -> str:
-        known = tables.STATUSES.get(status)
-        return known[0] if known else f"vendor result {status}"
 
     # Control ----------------------------------------------------------------------------------------------------------
 
@@ -468,17 +443,6 @@ class Cmpp30(Cmpp):
         if role is Role.SERVER and version < 0x30:
             return Cmpp20(self.settings, account=self._account)
         return self
-
-
-def _source_digest(account: bytes, secret: str, stamp: int) -> bytes:
-    """AuthenticatorSource: the account unpadded, nine NULs, the secret, the time in ten digits (2.6)."""
-    return hashlib.md5(account + bytes(9) + secret.encode() + b"%010d" % stamp, usedforsecurity=False).digest()
-
-
-def _server_digest(status: int, width: int, source_digest: bytes, secret: str) -> bytes:
-    """AuthenticatorISMG."""
-    hashed = (status & (1 << 8 * width) - 1).to_bytes(width, "big") + source_digest + secret.encode()
-    return hashlib.md5(hashed, usedforsecurity=False).digest()
 
 
 def _report(content: bytes, recipient: str, sender: str, frame: bytes) -> Report:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar
 
-from carrier.dialect import ANSWER, BindAnswer, BindRequest, Credentials, Dialect, Kind, Limits, Rights
+from carrier.dialect import ANSWER, BindAnswer, BindRequest, Credentials, Dialect, Kind, Limits, LinkStatuses, Rights
 from carrier.dialects.sgip12_tables import (
     BIND,
     BIND_REFUSALS,
@@ -76,7 +76,7 @@ _STATES = {0: ReportState.DELIVERED, 1: ReportState.ENROUTE, 2: ReportState.UNDE
 
 
 @dataclass(frozen=True)
-class Sgip12Settings:
+class Sgip12Settings(LinkStatuses):
     """What differs between two SGIP links. The fee fields say "free" unless set (3.6)."""
 
     node_id: int = 0
@@ -91,9 +91,6 @@ class Sgip12Settings:
     country_prefix: str = "86"
     """Put before numbers of 11 digits that start with 1: without it a gateway answers 6 (3.4)."""
     ascii_octets: int = 159
-    throttle_statuses: frozenset[int] = frozenset()
-    temporary_statuses: frozenset[int] = frozenset()
-    permanent_statuses: frozenset[int] = frozenset()
 
 
 class Sgip12(Dialect):
@@ -107,6 +104,7 @@ class Sgip12(Dialect):
     largest_frame = LARGEST_FRAME
     first_sequence = 0
     codings: ClassVar[Mapping[str, int]] = {"ascii": 0, "octets": 4, "ucs2": 8, "gb18030": 15}
+    statuses = STATUSES
     remembers_answers = True
     closes_on_malformed = True
     has_keepalive = False
@@ -134,6 +132,7 @@ class Sgip12(Dialect):
 
     def __init__(self, settings: Sgip12Settings | None = None) -> None:
         self.settings = settings or Sgip12Settings()
+        super().__init__(self.settings)
         self._back = lru_cache(maxsize=4096)(self._make_back)
 
     def with_sequence(self, fields: Mapping[str, object], sequence: int) -> Mapping[str, object]:
@@ -360,22 +359,6 @@ class Sgip12(Dialect):
             raise CarrierError("an answer has 29 octets", min(len(frame), 29))
         status = frame[20]
         return status, frame[8:20].hex() if frame[7] == SUBMIT and not status else ""
-
-    def outcome(self, status: int) -> Outcome:
-        own = self.settings
-        for statuses, meaning in (
-            (own.throttle_statuses, Outcome.THROTTLED),
-            (own.temporary_statuses, Outcome.TEMPORARY),
-            (own.permanent_statuses, Outcome.PERMANENT),
-        ):
-            if status in statuses:
-                return meaning
-        known = STATUSES.get(status)
-        return known[1] if known else Outcome.PERMANENT
-
-    def status_name(self, status: int) -> str:
-        known = STATUSES.get(status)
-        return known[0] if known else f"result {status}"
 
     # Control ----------------------------------------------------------------------------------------------------------
 

@@ -4,8 +4,6 @@ clauses.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import re
 import struct
 from collections.abc import Mapping
@@ -13,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import ClassVar
 
-from carrier.dialect import ANSWER, BindAnswer, BindRequest, Credentials, Dialect, Kind, Limits, Rights
+from carrier.dialect import ANSWER, BindAnswer, BindRequest, Credentials, Dialect, Kind, Limits, LinkStatuses, Rights
 from carrier.dialects.smgp30_tables import (
     ACTIVE_TEST,
     BIND_REFUSALS,
@@ -28,10 +26,11 @@ from carrier.dialects.smgp30_tables import (
     STATUSES,
     SUBMIT,
 )
+from carrier.digest import check_login, client_digest, proves, server_digest
 from carrier.errors import CarrierError
 from carrier.model import BindMode, Mo, Outcome, Refusal, Report, ReportState, Role, Submit
 from carrier.receipt import WORDS, state_of
-from carrier.timetext import login_stamp, stamp_distance
+from carrier.timetext import login_stamp
 from carrier.tlv import scan
 from carrier.wiretext import cut, number, octets
 
@@ -82,7 +81,7 @@ _TEXT = re.compile(rb"(?:text|txt):(.*)", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True)
-class Smgp30Settings:
+class Smgp30Settings(LinkStatuses):
     """What differs between two SMGP links. The fee fields say "free" unless set (4.7)."""
 
     service_id: str = ""
@@ -102,9 +101,6 @@ class Smgp30Settings:
     clock_tolerance: float = 0.0
     gateway: str = "010061"
     """Six digits, the front of message ids a server makes (4.9)."""
-    throttle_statuses: frozenset[int] = frozenset()
-    temporary_statuses: frozenset[int] = frozenset()
-    permanent_statuses: frozenset[int] = frozenset()
 
 
 class Smgp30(Dialect):
@@ -118,6 +114,7 @@ class Smgp30(Dialect):
     header_size = 12
     largest_frame = LARGEST_FRAME
     codings: ClassVar[Mapping[str, int]] = {"ascii": 0, "octets": 4, "ucs2": 8, "gb18030": 15}
+    statuses = STATUSES
     remembers_answers = True
     malformed = 10
     wrong_state = 11
@@ -143,6 +140,7 @@ class Smgp30(Dialect):
 
     def __init__(self, settings: Smgp30Settings | None = None) -> None:
         self.settings = settings or Smgp30Settings()
+        super().__init__(self.settings)
         self._has_fixed_fee = self.settings.version >= 0x30
         self.codec = CODEC if self._has_fixed_fee else CODEC_13
         self._front = _SUBMIT_30 if self._has_fixed_fee else _SUBMIT_13
@@ -180,7 +178,7 @@ class Smgp30(Dialect):
 
     def bind(self, credentials: Credentials, sequence: int, wall: float) -> bytes:
         account, stamp = octets(credentials.account, 8, "ClientID"), login_stamp(wall)
-        digest = _client_digest(account, credentials.secret, stamp)
+        digest = client_digest(account, 7, credentials.secret, stamp)
         mode = _LOGIN_MODES[credentials.mode]
         return _LOGIN.pack(_LOGIN.size, LOGIN, sequence, account, digest, mode, stamp, self.settings.version)
 
@@ -193,17 +191,12 @@ class Smgp30(Dialect):
         return BindRequest(cut(account), _MODES[mode], version, digest, stamp, LOGIN, sequence)
 
     def check_bind(self, request: BindRequest, secret: str, wall: float) -> Refusal | None:
-        digest = _client_digest(request.account.encode("latin-1"), secret, request.stamp)
-        if not hmac.compare_digest(digest, request.proof):
-            return Refusal.CREDENTIALS
-        if self.settings.clock_tolerance:
-            distance = stamp_distance(request.stamp, wall)
-            if distance is None or distance > self.settings.clock_tolerance:
-                return Refusal.CREDENTIALS
-        return Refusal.VERSION if request.version > self.settings.version else None
+        refusal = check_login(request, 7, secret, self.settings.clock_tolerance, wall)
+        version = Refusal.VERSION if request.version > self.settings.version else None
+        return refusal or version
 
     def bind_answer(self, request: BindRequest, status: int, secret: str) -> bytes:
-        digest = bytes(16) if status else _server_digest(status, 4, request.proof, secret)
+        digest = bytes(16) if status else server_digest(status, 4, request.proof, secret)
         version = self.settings.version
         return _LOGIN_ANSWER.pack(_LOGIN_ANSWER.size, LOGIN | ANSWER, request.sequence, status, digest, version)
 
@@ -214,10 +207,7 @@ class Smgp30(Dialect):
         return BindAnswer(status, version, digest)
 
     def trusts(self, answer: BindAnswer, bind_frame: bytes, secret: str) -> bool | None:
-        """Implementations hash the status in four octets or in one (4.5): either proves the secret."""
-        source = bind_frame[20:36]
-        proofs = [_server_digest(answer.status, width, source, secret) for width in (4, 1)]
-        return any(hmac.compare_digest(proof, answer.proof) for proof in proofs)
+        return proves(answer, bind_frame[20:36], secret)
 
     def refusal(self, status: int) -> Refusal:
         return BIND_REFUSALS.get(status, Refusal.TEMPORARY)
@@ -416,22 +406,6 @@ class Smgp30(Dialect):
         _, command, _, own_id, status = _ANSWER.unpack(frame)
         return status, own_id.hex() if command == SUBMIT | ANSWER and not status else ""
 
-    def outcome(self, status: int) -> Outcome:
-        own = self.settings
-        for statuses, meaning in (
-            (own.throttle_statuses, Outcome.THROTTLED),
-            (own.temporary_statuses, Outcome.TEMPORARY),
-            (own.permanent_statuses, Outcome.PERMANENT),
-        ):
-            if status in statuses:
-                return meaning
-        known = STATUSES.get(status)
-        return known[1] if known else Outcome.PERMANENT
-
-    def status_name(self, status: int) -> str:
-        known = STATUSES.get(status)
-        return known[0] if known else f"status {status}"
-
     # Control ----------------------------------------------------------------------------------------------------------
 
     def keepalive(self, sequence: int) -> bytes:
@@ -460,17 +434,6 @@ def _tlv(tag: int, value: bytes) -> bytes:
 def _octet(tlvs: Mapping[int, bytes], tag: int) -> int:
     value = tlvs.get(tag)
     return value[0] if value else 0
-
-
-def _client_digest(account: bytes, secret: str, stamp: int) -> bytes:
-    """AuthenticatorClient: the account without its padding, seven NULs, the secret, the time in ten digits (4.5)."""
-    return hashlib.md5(account + bytes(7) + secret.encode() + b"%010d" % stamp, usedforsecurity=False).digest()
-
-
-def _server_digest(status: int, width: int, client_digest: bytes, secret: str) -> bytes:
-    """AuthenticatorServer."""
-    hashed = (status & (1 << 8 * width) - 1).to_bytes(width, "big") + client_digest + secret.encode()
-    return hashlib.md5(hashed, usedforsecurity=False).digest()
 
 
 def _report_content(report: Report) -> bytes:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from struct import Struct
 from typing import ClassVar
 
-from carrier.dialect import ANSWER, BindAnswer, BindRequest, Credentials, Dialect, Kind, Limits, Rights
+from carrier.dialect import ANSWER, BindAnswer, BindRequest, Credentials, Dialect, Kind, Limits, LinkStatuses, Rights
 from carrier.dialects.smpp34_tables import BIND_REFUSALS, CODEC, LARGEST_FRAME, STATUSES
 from carrier.errors import CarrierError
 from carrier.layout import Fields
@@ -88,7 +88,7 @@ _NO_TLVS: Mapping[int, bytes] = {}
 
 
 @dataclass(frozen=True)
-class Smpp34Settings:
+class Smpp34Settings(LinkStatuses):
     """What differs between two SMPP links."""
 
     system_id: str = "guanxin"
@@ -108,9 +108,6 @@ class Smpp34Settings:
     """The specification's limits; some gateways hand out longer ones (reference 5.3)."""
     receipts_unmarked: bool = False
     """Take a deliver_sm whose text reads like a receipt for one, although esm_class does not say so."""
-    throttle_statuses: frozenset[int] = frozenset()
-    temporary_statuses: frozenset[int] = frozenset()
-    """The carrier's own or differently meant statuses (0x400-0x4FF, 0x45...)."""
 
 
 class Smpp34(Dialect):
@@ -124,6 +121,7 @@ class Smpp34(Dialect):
     largest_frame = LARGEST_FRAME
     last_sequence = 0x7FFFFFFF
     codings: ClassVar[Mapping[str, int]] = {"gsm7": 0, "ascii": 1, "latin1": 3, "octets": 4, "ucs2": 8}
+    statuses = STATUSES
     remembers_answers = False
     malformed = 0x02
     wrong_state = 0x04
@@ -156,6 +154,7 @@ class Smpp34(Dialect):
 
     def __init__(self, settings: Smpp34Settings | None = None, *, tlvs: bool = True) -> None:
         self.settings = settings or Smpp34Settings()
+        super().__init__(self.settings)
         self._tlvs = tlvs
         self._source_kind = bytes((self.settings.source_ton, self.settings.source_npi))
         self._destination_kind = bytes((self.settings.dest_ton, self.settings.dest_npi))
@@ -445,18 +444,6 @@ class Smpp34(Dialect):
         if stop < 0:
             raise CarrierError("message_id: no terminating NUL", 16)
         return status, frame[16:stop].decode("latin-1")
-
-    def outcome(self, status: int) -> Outcome:
-        if status in self.settings.throttle_statuses:
-            return Outcome.THROTTLED
-        if status in self.settings.temporary_statuses:
-            return Outcome.TEMPORARY
-        known = STATUSES.get(status)
-        return known[1] if known else Outcome.PERMANENT
-
-    def status_name(self, status: int) -> str:
-        known = STATUSES.get(status)
-        return known[0] if known else f"0x{status:08x}"
 
     # Control ----------------------------------------------------------------------------------------------------------
 

@@ -231,7 +231,7 @@ def test_statuses_mean_what_the_table_says(status, outcome):
 
 def test_statuses_have_names():
     assert SMPP.status_name(0x58) == "ESME_RTHROTTLED"
-    assert SMPP.status_name(0x444) == "0x00000444"
+    assert SMPP.status_name(0x444) == "status 1092"
 
 
 def test_an_answer_without_its_nul_is_malformed():
