@@ -3,10 +3,11 @@
 from gsm.address import Address, address_of
 from gsm.codec import decode_fields, encode_fields
 from gsm.codes import Action, Delivery, action_of, delivery_of, is_final
-from gsm.compose import Options, submits
+from gsm.compose import Options, parts, submits
 from gsm.faults import FAULTS, GsmError
 from gsm.frame import Frame, decode_frame, encode_frame, octets_of
-from gsm.modem import Config, Modem
+from gsm.modem import Modem
+from gsm.modem_events import Config
 from gsm.pdu import Command, Deliver, DeliverReport, Pdu, StatusReport, Submit, SubmitReport
 from gsm.times import Timestamp, relative_validity, timestamp_of
 from gsm.userdata import UserData, decode_user_data, encode_user_data
@@ -41,6 +42,7 @@ __all__ = [
     "encode_user_data",
     "is_final",
     "octets_of",
+    "parts",
     "relative_validity",
     "submits",
     "timestamp_of",

@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 
 from gsm.address import Address
-from gsm.dcs import build_dcs
+from gsm.dcs import build_dcs, parse_dcs
 from gsm.faults import GsmError
 from gsm.pdu import Submit
 from gsm.times import Timestamp
@@ -23,9 +23,12 @@ _SEPTETS: Final = 160
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """How to send. `reference` goes into every part of a long message, `width` bits wide.
 
-    `national` is (locking, single) language identifiers for 7-bit text; `ports` is (destination, originator).
+    `dcs` is TP-DCS whole, for message waiting and the like; without it `coding` and `message_class` make one. `national`
+    is (locking, single) language identifiers for 7-bit text; `ports` is (destination, originator); `elements` are
+    further header elements, put into every part.
     """
 
+    dcs: int | None = None
     coding: Coding | None = None
     message_class: int | None = None
     pid: int = 0
@@ -37,26 +40,55 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     width: int = 8
     national: tuple[int, int] = (0, 0)
     ports: tuple[int, int] | None = None
+    elements: bytes = b""
+
+
+class UserDataPart(msgspec.Struct, frozen=True):
+    """What one message carries: TP-DCS, TP-UDHI, TP-UDL and TP-UD."""
+
+    tp_dcs: int
+    tp_udhi: int
+    tp_udl: int
+    tp_ud: bytes
 
 
 def submits(content: str | bytes, destination: Address, options: Options | None = None) -> list[Submit]:
     """The messages that carry `content`, in order. Raises `GsmError`: unencodable, too long, a field out of range."""
     options = options or Options()
+    return [
+        Submit(
+            tp_rd=int(options.reject_duplicates),
+            tp_srr=int(options.report),
+            tp_udhi=part.tp_udhi,
+            tp_rp=int(options.reply_path),
+            tp_da=destination,
+            tp_pid=options.pid,
+            tp_dcs=part.tp_dcs,
+            tp_vp=options.validity,
+            tp_udl=part.tp_udl,
+            tp_ud=part.tp_ud,
+        )
+        for part in parts(content, options)
+    ]
+
+
+def parts(content: str | bytes, options: Options) -> list[UserDataPart]:
+    """The user data of the messages that carry `content`, whichever way they go. Raises `GsmError` as `submits`."""
     try:
         coding = _coding(content, options)
         elements = _elements(coding, options)
-        parts = _parts(content, coding, elements, options)
-        total = len(parts)
+        pieces = _pieces(content, coding, elements, options)
+        total = len(pieces)
         headers = [
             elements + (concat_element(options.reference, total, index, options.width) if total > 1 else b"")
             for index in range(1, total + 1)
         ]
     except TextError as error:
         raise GsmError(_FAULTS.get(error.code, "field_range"), error.at, "TP-UD") from None
-    dcs = build_dcs(coding, options.message_class)
+    dcs = build_dcs(coding, options.message_class) if options.dcs is None else options.dcs
     return [
-        _submit(destination, dcs, options, *encode_user_data(part, dcs, header), bool(header))
-        for part, header in zip(parts, headers, strict=True)
+        UserDataPart(dcs, int(bool(header)), *encode_user_data(piece, dcs, header))
+        for piece, header in zip(pieces, headers, strict=True)
     ]
 
 
@@ -69,24 +101,11 @@ _FAULTS: Final = {
 }
 
 
-def _submit(destination: Address, dcs: int, options: Options, length: int, octets: bytes, has_header: bool) -> Submit:
-    return Submit(
-        tp_rd=int(options.reject_duplicates),
-        tp_srr=int(options.report),
-        tp_udhi=int(has_header),
-        tp_rp=int(options.reply_path),
-        tp_da=destination,
-        tp_pid=options.pid,
-        tp_dcs=dcs,
-        tp_vp=options.validity,
-        tp_udl=length,
-        tp_ud=octets,
-    )
-
-
 def _coding(content: str | bytes, options: Options) -> Coding:
     if isinstance(content, bytes):
         return Coding.OCTETS
+    if options.dcs is not None:
+        return parse_dcs(options.dcs).coding
     if options.coding is not None:
         return options.coding
     if options.national == (0, 0):
@@ -99,7 +118,7 @@ def _coding(content: str | bytes, options: Options) -> Coding:
 
 
 def _elements(coding: Coding, options: Options) -> bytes:
-    elements = ports_element(*options.ports) if options.ports else b""
+    elements = options.elements + (ports_element(*options.ports) if options.ports else b"")
     if coding is Coding.GSM7:
         for identifier, language in zip((NATIONAL_LOCKING, NATIONAL_SINGLE), options.national, strict=True):
             if not 0 <= language <= 0xFF:
@@ -108,11 +127,13 @@ def _elements(coding: Coding, options: Options) -> bytes:
     return elements
 
 
-def _parts(content: str | bytes, coding: Coding, elements: bytes, options: Options) -> list[str | bytes]:
+def _pieces(content: str | bytes, coding: Coding, elements: bytes, options: Options) -> list[str | bytes]:
     sizes = _sizes(content, coding, options)
     if sum(sizes) <= _room(coding, elements):
         return [content]
     room = _room(coding, elements + concat_element(options.reference, 1, 1, options.width))
+    if room < 4:  # the longest character of any coding
+        raise GsmError("user_data_too_long", 0, "elements")
     positions = [0]
     for size in sizes:
         positions.append(positions[-1] + size)

@@ -59,6 +59,13 @@ def build_dcs(coding: Coding, message_class: int | None = None, *, auto_delete: 
     return auto_delete << 6 | 0x10 | alphabets[coding] << 2 | message_class
 
 
+def indication_element(indication: Indication, count: int) -> bytes:
+    """The special message indication of a user data header (TS 23.040 clause 9.2.3.24.2): how many wait, up to 255."""
+    if indication.kind not in range(4):
+        raise GsmError("field_range", 0, "indication")
+    return bytes((1, 2, indication.store << 7 | indication.kind, min(max(count, 0), 255)))
+
+
 def indication_dcs(indication: Indication, coding: Coding = Coding.GSM7) -> int:
     """The octet of a message waiting indication. A discarded one (`store` false) has no UCS2 form."""
     if indication.kind not in range(4) or (coding is Coding.UCS2 and not indication.store):

@@ -36,7 +36,7 @@ class _Builder:
     """Handlers of one parse."""
 
     def __init__(self) -> None:
-        self.root: Element | None = None
+        self.roots: list[Element] = []
         self.open: list[Element] = []
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
@@ -46,7 +46,7 @@ class _Builder:
         if self.open:
             self.open[-1].children.append(element)
         else:
-            self.root = element
+            self.roots.append(element)
         self.open.append(element)
 
     def end(self, name: str) -> None:
@@ -83,9 +83,7 @@ def parse(document: bytes) -> Element:
         if isinstance(error, PushError):
             raise PushError(error.code, max(0, parser.CurrentByteIndex), error.field) from None
         raise PushError("charset_unsupported") from None
-    if builder.root is None:  # expat has raised for a document without a root
-        raise PushError("xml_malformed")
-    return builder.root
+    return builder.roots[0]  # expat has raised for a document with none or two
 
 
 def write(root: Element, doctype: str = "") -> bytes:

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gsm import Address, GsmError, Options, Submit, decode_user_data, submits
+from gsm.dcs import Indication, indication_dcs, indication_element
 from gsm.layout import encode
 from smstext import Coding
 
@@ -57,6 +58,17 @@ def test_octets_and_ports() -> None:
     assert pdus[0].tp_ud[:12].hex() == "0b05040b8423f00003000301"
 
 
+def test_message_waiting_by_coding_and_by_header() -> None:
+    waiting = Indication(0, True, True)
+    (pdu,) = submits(
+        "语音", TO, Options(dcs=indication_dcs(waiting, Coding.UCS2), elements=indication_element(waiting, 300))
+    )
+    assert (pdu.tp_dcs, pdu.tp_udhi, pdu.tp_ud[:5].hex()) == (0xE8, 1, "04010280ff")
+    assert text_of([pdu]) == "语音"
+    with pytest.raises(GsmError):
+        indication_element(Indication(4, True, True), 1)
+
+
 def test_the_other_options_reach_the_wire() -> None:
     (pdu,) = submits("a", TO, Options(pid=0x41, validity=167, report=False, reject_duplicates=True, reply_path=True))
     assert (pdu.tp_pid, pdu.tp_vp, pdu.tp_srr, pdu.tp_rd, pdu.tp_rp) == (0x41, 167, 0, 1, 1)
@@ -73,6 +85,8 @@ def test_the_other_options_reach_the_wire() -> None:
         ("a" * 200, Options(reference=256), "field_range"),
         ("a" * 200, Options(width=9), "field_range"),
         ("a", Options(ports=(70000, 1)), "field_range"),
+        ("a" * 20, Options(elements=bytes(130)), "user_data_too_long"),
+        ("a" * 10, Options(elements=bytes(140)), "user_data_too_long"),
         ("a", Options(national=(300, 0)), "field_range"),
         ("a", Options(coding=Coding.GBK), "field_range"),
     ],

@@ -7,7 +7,7 @@ import pytest
 
 from gsm import Action, Address, Config, Deliver, Frame, GsmError, Modem, Submit, Timestamp, encode_frame
 from gsm.frame import announced_length
-from gsm.modem import Event, Garbled, Level, Lost, Ready, Received, Refused, Sent, State, Stopped, Uncertain
+from gsm.modem_events import Event, Garbled, Level, Lost, Ready, Received, Refused, Sent, State, Stopped, Uncertain
 
 MESSAGE = Frame(Submit(tp_da=Address("10086"), tp_udl=2, tp_ud=b"\xe8\x34"))
 INBOUND = Frame(Deliver(tp_oa=Address("10086"), tp_scts=Timestamp(30, 1, 2, 3, 4, 5)), Address("8613800571500", 0x91))
