@@ -85,7 +85,7 @@ def test_the_other_options_reach_the_wire() -> None:
         ("a" * 200, Options(reference=256), "field_range"),
         ("a" * 200, Options(width=9), "field_range"),
         ("a", Options(ports=(70000, 1)), "field_range"),
-        ("a" * 20, Options(elements=bytes(130)), "user_data_too_long"),
+        ("a" * 20, Options(elements=bytes(132)), "user_data_too_long"),
         ("a" * 10, Options(elements=bytes(140)), "user_data_too_long"),
         ("a", Options(national=(300, 0)), "field_range"),
         ("a", Options(coding=Coding.GBK), "field_range"),
