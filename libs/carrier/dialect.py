@@ -110,6 +110,19 @@ class Rights:
     take: frozenset[Kind]
 
 
+_NONE: frozenset[Kind] = frozenset()
+MT, MO = frozenset({Kind.SUBMIT}), frozenset({Kind.DELIVER})
+RIGHTS_BY_MODE: Mapping[tuple[Role, BindMode], Rights] = {
+    (Role.CLIENT, BindMode.TRANSMITTER): Rights(MT, _NONE),
+    (Role.CLIENT, BindMode.RECEIVER): Rights(_NONE, MO),
+    (Role.CLIENT, BindMode.TRANSCEIVER): Rights(MT, MO),
+    (Role.SERVER, BindMode.TRANSMITTER): Rights(_NONE, MT),
+    (Role.SERVER, BindMode.RECEIVER): Rights(MO, _NONE),
+    (Role.SERVER, BindMode.TRANSCEIVER): Rights(MO, MT),
+}
+"""Where the client is the service provider and says at login which way it wants."""
+
+
 @dataclass(frozen=True)
 class LinkStatuses:
     """Part of every dialect's settings: statuses a carrier uses of its own or means differently."""

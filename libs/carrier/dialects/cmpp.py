@@ -11,7 +11,19 @@ from functools import lru_cache
 from typing import ClassVar, Self
 
 from carrier.codec import Codec
-from carrier.dialect import ANSWER, BindAnswer, BindRequest, Credentials, Dialect, Kind, Limits, LinkStatuses, Rights
+from carrier.dialect import (
+    ANSWER,
+    MO,
+    MT,
+    BindAnswer,
+    BindRequest,
+    Credentials,
+    Dialect,
+    Kind,
+    Limits,
+    LinkStatuses,
+    Rights,
+)
 from carrier.dialects import cmpp_tables as tables
 from carrier.dialects.cmpp_tables import ACTIVE_TEST, CANCEL, CONNECT, DELIVER, FWD, QUERY, SUBMIT, TERMINATE
 from carrier.digest import check_login, client_digest, proves, server_digest
@@ -41,8 +53,7 @@ _KINDS: dict[Role, dict[int, Kind]] = {
     | {CONNECT | ANSWER: Kind.BIND_ANSWER, SUBMIT | ANSWER: Kind.SUBMIT_ANSWER, DELIVER: Kind.DELIVER},
     Role.SERVER: _COMMON | {CONNECT: Kind.BIND, SUBMIT: Kind.SUBMIT, DELIVER | ANSWER: Kind.DELIVER_ANSWER},
 }
-_MT, _MO = frozenset({Kind.SUBMIT}), frozenset({Kind.DELIVER})
-_RIGHTS = {Role.CLIENT: Rights(_MT, _MO), Role.SERVER: Rights(_MO, _MT)}
+_RIGHTS = {Role.CLIENT: Rights(MT, MO), Role.SERVER: Rights(MO, MT)}
 
 
 @dataclass(frozen=True)

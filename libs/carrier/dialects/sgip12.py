@@ -14,7 +14,19 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar
 
-from carrier.dialect import ANSWER, BindAnswer, BindRequest, Credentials, Dialect, Kind, Limits, LinkStatuses, Rights
+from carrier.dialect import (
+    ANSWER,
+    MO,
+    MT,
+    BindAnswer,
+    BindRequest,
+    Credentials,
+    Dialect,
+    Kind,
+    Limits,
+    LinkStatuses,
+    Rights,
+)
 from carrier.dialects.sgip12_tables import (
     BIND,
     BIND_REFUSALS,
@@ -62,14 +74,13 @@ _KINDS: dict[int, Kind] = {
     CHECKUSER | ANSWER: Kind.REQUEST_ANSWER,
 }
 _NONE: frozenset[Kind] = frozenset()
-_MT, _MO = frozenset({Kind.SUBMIT}), frozenset({Kind.DELIVER})
 # Login type 1 may also carry reports back: some gateways have one link only (register of disagreements, 12).
 _RIGHTS = {
-    (Role.CLIENT, BindMode.TRANSMITTER): Rights(_MT, _MO),
-    (Role.CLIENT, BindMode.TRANSCEIVER): Rights(_MT, _MO),
-    (Role.CLIENT, BindMode.RECEIVER): Rights(_MO, _NONE),
-    (Role.SERVER, BindMode.TRANSMITTER): Rights(_MO, _MT),
-    (Role.SERVER, BindMode.RECEIVER): Rights(_NONE, _MO),
+    (Role.CLIENT, BindMode.TRANSMITTER): Rights(MT, MO),
+    (Role.CLIENT, BindMode.TRANSCEIVER): Rights(MT, MO),
+    (Role.CLIENT, BindMode.RECEIVER): Rights(MO, _NONE),
+    (Role.SERVER, BindMode.TRANSMITTER): Rights(MO, MT),
+    (Role.SERVER, BindMode.RECEIVER): Rights(_NONE, MO),
 }
 _LOGIN_TYPES = {BindMode.TRANSMITTER: 1, BindMode.TRANSCEIVER: 1, BindMode.RECEIVER: 2}
 _STATES = {0: ReportState.DELIVERED, 1: ReportState.ENROUTE, 2: ReportState.UNDELIVERABLE}

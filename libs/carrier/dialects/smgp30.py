@@ -4,14 +4,25 @@ clauses.
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import ClassVar
 
-from carrier.dialect import ANSWER, BindAnswer, BindRequest, Credentials, Dialect, Kind, Limits, LinkStatuses, Rights
+from carrier.dialect import (
+    ANSWER,
+    RIGHTS_BY_MODE,
+    BindAnswer,
+    BindRequest,
+    Credentials,
+    Dialect,
+    Kind,
+    Limits,
+    LinkStatuses,
+    Rights,
+)
+from carrier.dialects.smgp30_report import read_report, write_report
 from carrier.dialects.smgp30_tables import (
     ACTIVE_TEST,
     BIND_REFUSALS,
@@ -28,8 +39,7 @@ from carrier.dialects.smgp30_tables import (
 )
 from carrier.digest import check_login, client_digest, proves, server_digest
 from carrier.errors import CarrierError
-from carrier.model import BindMode, Mo, Outcome, Refusal, Report, ReportState, Role, Submit
-from carrier.receipt import WORDS, state_of
+from carrier.model import BindMode, Mo, Outcome, Refusal, Report, Role, Submit
 from carrier.timetext import login_stamp
 from carrier.tlv import scan
 from carrier.wiretext import cut, number, octets
@@ -57,27 +67,10 @@ _KINDS: dict[Role, dict[int, Kind]] = {
     | {LOGIN | ANSWER: Kind.BIND_ANSWER, SUBMIT | ANSWER: Kind.SUBMIT_ANSWER, DELIVER: Kind.DELIVER},
     Role.SERVER: _COMMON | {LOGIN: Kind.BIND, SUBMIT: Kind.SUBMIT, DELIVER | ANSWER: Kind.DELIVER_ANSWER},
 }
-_NONE: frozenset[Kind] = frozenset()
-_MT, _MO = frozenset({Kind.SUBMIT}), frozenset({Kind.DELIVER})
-_RIGHTS = {
-    (Role.CLIENT, BindMode.TRANSMITTER): Rights(_MT, _NONE),
-    (Role.CLIENT, BindMode.RECEIVER): Rights(_NONE, _MO),
-    (Role.CLIENT, BindMode.TRANSCEIVER): Rights(_MT, _MO),
-    (Role.SERVER, BindMode.TRANSMITTER): Rights(_NONE, _MT),
-    (Role.SERVER, BindMode.RECEIVER): Rights(_MO, _NONE),
-    (Role.SERVER, BindMode.TRANSCEIVER): Rights(_MO, _MT),
-}
 _MODES = {0: BindMode.TRANSMITTER, 1: BindMode.RECEIVER, 2: BindMode.TRANSCEIVER}
 _LOGIN_MODES = {mode: value for value, mode in _MODES.items()}
 
 _TP_PID, _TP_UDHI, _LINK_ID, _PK_TOTAL, _PK_NUMBER, _MSG_SRC, _M_SERVICE_ID = 1, 2, 3, 9, 10, 0x10, 0x12
-
-_ID_OF_REPORT = re.compile(rb"id:(.{10})", re.DOTALL)
-_STAT = re.compile(rb"stat:(.{7})", re.IGNORECASE | re.DOTALL)
-_ERROR = re.compile(rb"err:(.{3})", re.IGNORECASE | re.DOTALL)
-_SUBMITTED = re.compile(rb"submit[ _]?date:(\d{10})", re.IGNORECASE)
-_DONE = re.compile(rb"done[ _]?date:(\d{10})", re.IGNORECASE)
-_TEXT = re.compile(rb"(?:text|txt):(.*)", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -174,7 +167,7 @@ class Smgp30(Dialect):
     # Login ------------------------------------------------------------------------------------------------------------
 
     def rights(self, role: Role, mode: BindMode) -> Rights:
-        return _RIGHTS[role, mode]
+        return RIGHTS_BY_MODE[role, mode]
 
     def bind(self, credentials: Credentials, sequence: int, wall: float) -> bytes:
         account, stamp = octets(credentials.account, 8, "ClientID"), login_stamp(wall)
@@ -343,7 +336,7 @@ class Smgp30(Dialect):
         pid, udhi, link, coding, received = 0, False, "", 0, ""
         if isinstance(item, Report):
             own_id, is_report, source, destination = sequence.to_bytes(10, "big"), 1, item.recipient, item.sender
-            content, received = _report_content(item), f"20{item.done}00"[:14] if item.done else ""
+            content, received = write_report(item), f"20{item.done}00"[:14] if item.done else ""
         else:
             own_id = (number(item.message_id, 10, "MsgID") if item.message_id else sequence).to_bytes(10, "big")
             is_report, source, destination, content = 0, item.source, item.destination, item.content
@@ -375,7 +368,7 @@ class Smgp30(Dialect):
         tlvs = self._scan(frame, stop + 8) if len(frame) > stop + 8 else {}
         content = frame[start:stop]
         if is_report:
-            return _report(content, cut(source), cut(destination), frame)
+            return read_report(content, cut(source), cut(destination), frame)
         return Mo(
             source=cut(source),
             destination=cut(destination),
@@ -434,56 +427,3 @@ def _tlv(tag: int, value: bytes) -> bytes:
 def _octet(tlvs: Mapping[int, bytes], tag: int) -> int:
     value = tlvs.get(tag)
     return value[0] if value else 0
-
-
-def _report_content(report: Report) -> bytes:
-    """The nominal 122 octets (4.11)."""
-    text = octets(report.text[:17], 17, "Text").ljust(17)
-    return b"".join(
-        (
-            b"id:",
-            number(report.message_id, 10, "MsgID").to_bytes(10, "big"),
-            b" sub:001 dlvrd:001 Submit date:",
-            octets(report.submitted, 10, "Submit date").ljust(10, b"0"),
-            b" done date:",
-            octets(report.done, 10, "done date").ljust(10, b"0"),
-            b" stat:",
-            octets(report.stat or WORDS[report.state], 7, "stat").ljust(7),
-            b" err:",
-            octets(report.error or "000", 3, "err").rjust(3, b"0"),
-            b" Text:%03d" % len(report.text[:17]),
-            text,
-        )
-    )
-
-
-def _report(content: bytes, recipient: str, sender: str, frame: bytes) -> Report:
-    """The id by length, the rest by its keys, in any of the variants of 4.11; without an id it is an unreadable
-    report.
-    """
-    head = _ID_OF_REPORT.match(content)
-    if head is None:
-        return Report("", ReportState.UNKNOWN, False, recipient=recipient, sender=sender, raw=frame)
-    rest = content[13:]
-    text = _TEXT.search(rest)
-    keys = rest[: text.start()] if text else rest
-    stat = _found(_STAT, keys).strip(" \0")
-    state = state_of(stat) if stat else ReportState.UNKNOWN
-    return Report(
-        message_id=head.group(1).hex(),
-        state=state,
-        final=state not in (ReportState.ENROUTE, ReportState.ACCEPTED),
-        stat=stat,
-        error=_found(_ERROR, keys).strip(" \0"),
-        recipient=recipient,
-        sender=sender,
-        submitted=_found(_SUBMITTED, keys),
-        done=_found(_DONE, keys),
-        text=text.group(1).decode("gb18030", "replace") if text else "",
-        raw=frame,
-    )
-
-
-def _found(pattern: re.Pattern[bytes], content: bytes) -> str:
-    found = pattern.search(content)
-    return found.group(1).decode("latin-1") if found else ""
