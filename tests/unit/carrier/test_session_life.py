@@ -420,12 +420,11 @@ def test_what_follows_the_end_is_ignored(pair_of):
     assert len(pair.client.bytes_to_send()) == 16  # only the unbind's answer
 
 
-def test_an_id_the_wire_cannot_carry_is_the_callers_fault(protocol, pair_of):
-    pair = pair_of(protocol)
+@pytest.mark.parametrize("name", ["smpp34", "cmpp20", "cmpp30", "smgp30"])  # SGIP writes no message id
+def test_an_id_the_wire_cannot_carry_is_the_callers_fault(name, pair_of):
+    pair = pair_of(name)
     pair.submit(1)
     (event,) = pair.to_server()
-    if protocol == "sgip12":
-        pytest.skip("SGIP writes no message id")
     with pytest.raises(UsageError):
         pair.server.answer(event.handle, 0, "\0" * 80)
     assert pair.server.unanswered == 1
