@@ -1,8 +1,8 @@
 """A text or octet string cut into short messages: 160/153 septets, 70/67 UTF-16 units, 140/134 octets.
 
 Characters are atoms, so a surrogate pair, an escape pair or a multi-octet GB character is never cut. Grapheme clusters
-and a closing signature in 【】 are kept whole too, as long as that costs no further segment: readability is never
-charged. The reference is the caller's (`reference_of`), so that a resend of a message carries the same one.
+and signatures in 【】 are kept whole too, as long as that costs no further segment: readability is never charged.
+The reference is the caller's (`reference_of`), so that a resend of a message carries the same one.
 """
 
 from binascii import crc32
@@ -160,19 +160,11 @@ def cut(text: str, positions: Sequence[int], room: int) -> list[int]:
     plain = _cuts(positions, room)
     if len(plain) > MAX_SEGMENTS:
         raise TextError("too_many_segments")
-    for signature in dict.fromkeys((signature_start(text), len(text))):
-        kind = _kind_cuts(text, positions, room, signature)
+    for signatures in (True, False):
+        kind = _kind_cuts(text, positions, room, signatures=signatures)
         if len(kind) == len(plain):
             return kind
     return plain
-
-
-def signature_start(text: str) -> int:
-    """Where a signature in 【】 that closes the text begins; the text's length when there is none."""
-    if not text.endswith("】"):
-        return len(text)
-    start = text.rfind("【", max(0, len(text) - SIGNATURE_LONGEST))
-    return len(text) if start <= 0 else start
 
 
 def _part_room(width: int, limits: Limits) -> int:
@@ -209,18 +201,26 @@ def _cuts(positions: Sequence[int], room: int) -> list[int]:
     return ends
 
 
-def _kind_cuts(text: str, positions: Sequence[int], room: int, signature: int) -> list[int]:
-    """Ends of the parts when clusters, and a signature that begins at `signature`, are whole wherever they fit."""
+def _kind_cuts(text: str, positions: Sequence[int], room: int, *, signatures: bool) -> list[int]:
+    """Ends of the parts when clusters, and `signatures` if asked for, are whole wherever they fit."""
     last = len(text)
     ends: list[int] = []
     start = 0
     while start < last:
         reach = bisect_right(positions, positions[start] + room) - 1
         end = reach
-        if start < signature < end < last:
-            end = signature
+        if signatures and end < last:
+            end = _before_signature(text, start, end)
         while start < end < last and not clusters.may_cut(text, start, end):
             end -= 1
         start = end if end > start else reach  # a cluster longer than a part cannot be kept
         ends.append(start)
     return ends
+
+
+def _before_signature(text: str, start: int, end: int) -> int:
+    """Where the signature that a cut at `end` would tear begins; `end` when it tears none."""
+    opening = text.rfind("【", max(start + 1, end - SIGNATURE_LONGEST), end)
+    if opening < 0 or text.find("】", opening, end) >= 0:
+        return end
+    return opening if text.find("】", end, opening + SIGNATURE_LONGEST) >= 0 else end

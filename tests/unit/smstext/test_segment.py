@@ -18,7 +18,6 @@ from smstext import (
     split_octets,
 )
 from smstext.alphabet import SEPTETS_OF
-from smstext.segment import signature_start
 
 TEXT = st.text(
     alphabet=st.one_of(
@@ -143,11 +142,19 @@ def test_a_signature_that_cannot_move_is_cut() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "start"),
-    [("缴费【国网】", 2), ("【国网】", 4), ("缴费", 2), ("缴费国网】", 5), ("【" + "长" * 40 + "】", 42)],
+    ("text", "first"),
+    [
+        ("甲" * 65 + "【国网】回T退订" + "乙" * 5, 65),  # not at the end of the text
+        ("甲" * 60 + "【国网】" + "乙" * 20, 67),  # closed before the cut
+        ("甲" * 60 + "【" + "乙" * 20, 67),  # never closed
+        ("甲" * 60 + "【" + "乙" * 30 + "】", 67),  # too long for a signature
+        ("【" + "甲" * 80 + "】", 67),
+    ],
 )
-def test_what_counts_as_a_closing_signature(text: str, start: int) -> None:
-    assert signature_start(text) == start
+def test_what_counts_as_a_signature(text: str, first: int) -> None:
+    parts = split(text).parts
+    assert len(parts[0]) == first
+    assert len(parts) == 2
 
 
 def test_too_long_and_too_small() -> None:
