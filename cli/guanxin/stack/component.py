@@ -205,12 +205,25 @@ class Component:
     async def _ask(self) -> None:
         while True:
             answer = await self.plan.probe()
+            if (
+                answer is Health.HEALTHY
+                and self.health is Health.STARTING
+                and not await self._is_the_one_who_answered()
+            ):
+                answer = Health.UNHEALTHY
             if answer is Health.HEALTHY:
                 self._was_healthy.set()
             # Until its first good answer a fresh process is starting, whatever it does or does not answer.
             if answer is Health.HEALTHY or self.health is not Health.STARTING:
                 self._become(answer)
             await asyncio.sleep(POLL_STARTING_S if self.health is Health.STARTING else POLL_S)
+
+    async def _is_the_one_who_answered(self) -> bool:
+        # Between choosing a port and listening on it somebody else may have taken it, and would answer in our name.
+        main_port = next(iter(self.plan.ports.values()), None)
+        if main_port is None:
+            return True
+        return self.pid is not None and await asyncio.to_thread(process.listens, self.pid, main_port)
 
     async def _stopped_within(self, seconds: float) -> bool:
         try:

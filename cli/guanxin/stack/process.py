@@ -78,6 +78,15 @@ def kill_group(leader: int) -> None:
         return
 
 
+def listens(pid: int, port: int) -> bool:
+    """Tell whether process ``pid`` itself listens on TCP ``port``."""
+    try:
+        connections = psutil.Process(pid).net_connections(kind="tcp")
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False
+    return any(item.status == psutil.CONN_LISTEN and item.laddr.port == port for item in connections)
+
+
 def _send(process: psutil.Process, number: signal.Signals) -> None:
     try:
         process.send_signal(number)

@@ -19,12 +19,13 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 
-from guanxin.stack import assets, config, control, credentials, logs, paths, process, state, steps, table
+from guanxin.stack import assets, config, control, credentials, logs, paths, ports, process, state, steps, table
 from guanxin.stack.component import BEIJING, Component, Plan
 from guanxin.stack.engines import jars, postgres
 from guanxin.stack.errors import StackError
@@ -32,6 +33,7 @@ from guanxin.stack.services import MOST_WORKERS, SERVICES
 
 OWNER_TIMEOUT_S = 15.0  # whoever starts a supervisor connects at once; if nobody does, he is dead
 ROTATE_EVERY_S = 10.0
+PORT_ATTEMPTS = 3
 SEED_MODULE = "guanxin.stack.seed"
 SEEDED = ("ingest", "spamfilter", "review")  # whose interfaces the seed uses
 
@@ -127,18 +129,18 @@ class Supervisor:
         await self._obtain(self.layout)
         async with asyncio.TaskGroup() as group:
             for kind in settings.stack.simulators:
-                group.create_task(self._start(self.layout.simulator_plan(kind)))
+                group.create_task(self._start(partial(self.layout.simulator_plan, kind)))
             group.create_task(self._prepare(self.layout))
         self.layout.write_links()
         plans = [
-            self.layout.service_plan(service, number)
+            partial(self.layout.service_plan, service, number)
             for service in SERVICES
             for number in range(1, settings.workers(service) + 1)
         ]
-        self._remember_ports()
         async with asyncio.TaskGroup() as group:
             for plan in plans:
                 group.create_task(self._start(plan))
+        self._remember_ports()
         await self._seed(self.layout)
         self.state = "up"
         self.emit(event="up", unusual_ports=self.layout.unusual())
@@ -171,12 +173,12 @@ class Supervisor:
 
     async def _broker_and_topics(self, layout: table.Layout) -> None:
         if layout.config.kafka.bootstrap_servers is None:
-            await self._start(layout.broker_plan())
+            await self._start(layout.broker_plan)
         await self._one_off(layout, "topics", "bus.admin", "apply")
 
     async def _database_and_tables(self, layout: table.Layout) -> None:
         if layout.config.database.url is None:
-            await self._start(layout.database_plan())
+            await self._start(layout.database_plan)
             await self._create_database(layout)
         await self._one_off(layout, "migrations", "servicekit.migrate", "all")
 
@@ -201,12 +203,25 @@ class Supervisor:
             launch = layout.one_off(step, module, *arguments)
             await steps.run(step, launch, self.local, self.local / "log" / f"{step}.log")
 
-    async def _start(self, plan: Plan) -> None:
-        log = self.local / "log" / f"{plan.name}.log"
-        component = Component(plan, self.local, log, self._changed, self._broken)
-        self.components[plan.name] = component
+    async def _start(self, make_plan: Callable[[], Plan]) -> None:
+        """Start a component; when somebody was quicker to take one of its ports, once more with others."""
+        plan = make_plan()
         async with self._step(plan.name):
-            await component.start()
+            for attempt in range(1, PORT_ATTEMPTS + 1):
+                component = self.components[plan.name] = self._component(plan)
+                try:
+                    return await component.start()
+                except StackError:
+                    await component.stop()
+                    if attempt == PORT_ATTEMPTS or all(map(ports.is_free, plan.ports.values())):
+                        raise
+                assert self.layout is not None
+                self.layout.choose_again(plan.name)
+                plan = make_plan()
+
+    def _component(self, plan: Plan) -> Component:
+        log = self.local / "log" / f"{plan.name}.log"
+        return Component(plan, self.local, log, self._changed, self._broken)
 
     async def _fall(self) -> None:
         """Stop everything: services and simulators first, all at once, then the engines they lean on."""
@@ -359,12 +374,12 @@ class Supervisor:
         for item in leaving:
             del self.components[item.plan.name]
         wanted = sorted(set(range(1, workers + 1)) - set(numbers.values()))
-        plans = [layout.service_plan(service, number) for number in wanted]
-        self._remember_ports()
+        plans = [partial(layout.service_plan, service, number) for number in wanted]
         results = await asyncio.gather(*(self._start(plan) for plan in plans), return_exceptions=True)
-        failed = [(plan, result) for plan, result in zip(plans, results, strict=True) if result is not None]
-        for plan, _ in failed:
-            await self.components.pop(plan.name).stop()
+        self._remember_ports()
+        failed = [(number, result) for number, result in zip(wanted, results, strict=True) if result is not None]
+        for number, _ in failed:
+            await self.components.pop(f"{service}-{number}").stop()
         for _, error in failed:
             raise error
 

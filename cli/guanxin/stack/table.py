@@ -19,6 +19,7 @@ from guanxin.stack import credentials, paths, ports, probe
 from guanxin.stack.component import Launch, Plan
 from guanxin.stack.config import StackConfig
 from guanxin.stack.engines import kafka, postgres
+from guanxin.stack.seed import TENANT
 from guanxin.stack.services import SERVICES
 
 USUAL_KAFKA, USUAL_CONTROLLER, USUAL_POSTGRES = 9092, 9093, 5432
@@ -53,8 +54,14 @@ _SERVICES: dict[str, Service] = {
             "GUANXIN_REVIEW_SENDING_WINDOW": "00:00-24:00",
         },
     ),
-    "dispatch": Service("dispatch", 8083),
-    "billing-sync": Service("billing_sync", 8084, extra_ports={"sftp": 2222}),
+    "dispatch": Service("dispatch", 8083, environment={"GUANXIN_QUIET_HOURS": ""}),
+    # Whoever looks at the demo should not wait five minutes for the first charging file.
+    "billing-sync": Service(
+        "billing_sync",
+        8084,
+        extra_ports={"sftp": 2222},
+        environment={"GUANXIN_BILLING_INTERVAL_S": "20", "GUANXIN_BILLING_TARIFF_TENANTS": TENANT},
+    ),
 }
 assert tuple(_SERVICES) == SERVICES
 
@@ -80,6 +87,11 @@ class Layout:
                 for name, port in usual.items()
             }
         return self._chosen[component]
+
+    def choose_again(self, component: str) -> None:
+        """Forget the component's ports: somebody took one between our choosing it and listening on it."""
+        self._chosen.pop(component, None)
+        self.remembered.pop(component, None)
 
     def unusual(self) -> list[str]:
         """Return, for the user, which ports are not the usual ones because somebody else has those."""
@@ -214,13 +226,16 @@ class Layout:
         row = _SERVICES[service]
         name = f"{service}-{number}"
         chosen = self.service_ports(service, number)
-        settings = {**self.service_environment(service, name), "GUANXIN_HTTP_PORT": str(chosen["http"])}
-        for extra in row.extra_ports:
-            settings[f"GUANXIN_{extra.upper()}_PORT"] = str(chosen[extra])
-        launcher = self._launcher([sys.executable, "-m", row.module], {**row.environment, **settings})
+
+        def launch() -> Launch:
+            # Made at every start, for what it says about others may have changed.
+            own = {f"GUANXIN_{kind.upper()}_PORT": str(port) for kind, port in chosen.items()}
+            settings = {**row.environment, **self.service_environment(service, name), **own}
+            return self._launcher([sys.executable, "-m", row.module], settings)()
+
         # Its own grace is ten seconds a phase: intake, drain, close.
         return Plan(
-            name, "service", service, chosen, probe.of_service(chosen["http"]), launcher, stop_patience_s=30.0
+            name, "service", service, chosen, probe.of_service(chosen["http"]), launch, stop_patience_s=30.0
         )  # fmt: skip
 
     def service_environment(self, service: str, instance: str) -> dict[str, str]:

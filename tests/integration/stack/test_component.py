@@ -3,12 +3,13 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 
 import psutil
 import pytest
 
-from guanxin.stack import component, logs, process
+from guanxin.stack import component, logs, ports, process
 from guanxin.stack.component import Component, Launch, Plan
 from guanxin.stack.errors import StackError
 from guanxin.stack.probe import Health
@@ -99,6 +100,23 @@ async def test_one_that_is_deaf_to_its_signal_is_killed(supervised):
     pid = thing.pid
     await thing.stop()
     assert not psutil.pid_exists(pid)
+
+
+async def test_a_stranger_who_answers_on_its_port_is_not_taken_for_it(supervised):
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        thing = supervised(_plan(SLEEPER, _healthy, {"http": stranger.getsockname()[1]}, start_timeout_s=0.5))
+        with pytest.raises(StackError):
+            await thing.start()
+        await thing.stop()
+    assert Health.HEALTHY not in supervised.changes
+
+
+async def test_one_that_listens_itself_is_healthy(supervised):
+    port = ports.any_free()
+    code = f"import signal, socket; s = socket.create_server(('127.0.0.1', {port})); signal.pause()"
+    thing = supervised(_plan(code, _healthy, {"http": port}))
+    await thing.start()
+    await thing.stop()
 
 
 async def test_grandchildren_go_with_it(supervised, tmp_path):
