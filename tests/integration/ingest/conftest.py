@@ -170,7 +170,8 @@ async def running(settings: IngestSettings) -> AsyncIterator[Running]:
 
     try:
         yield Running(settings, runtime, http, database, producer, runtime.clock.wall_ms() - 1_000)
-        assert not runtime.failed.is_set(), "a background task died"
+        if runtime._failure is not None:
+            raise runtime._failure
     finally:
         await runtime.shut_down(stop_server)
         await producer.close()

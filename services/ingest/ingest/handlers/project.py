@@ -74,7 +74,7 @@ async def _project(tx: Connection, known: Sequence[tuple[UUID, Record]]) -> None
             ours.append((chunk_id, record))
         else:
             metrics.UNKNOWN_CHUNKS.labels(record.envelope.type).inc()
-            log.warning("event_on_unknown_chunk", chunk_id=chunk_id.hex, event=record.envelope.type)
+            log.warning("event_on_unknown_chunk", chunk_id=chunk_id.hex, type=record.envelope.type)
     if not ours:
         return
     fresh = await projection.add_to_journal(tx, [_journal_row(chunk_id, record) for chunk_id, record in ours])

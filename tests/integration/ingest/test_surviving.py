@@ -1,0 +1,213 @@
+"""Accidents between commit and the next stage: what was answered 202 arrives all the same."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from uuid import UUID
+
+import httpx
+
+from bus.outbox import Relay, Sweeper
+from contracts import events, topics
+from ingest.store import housekeeping
+from ingest.store.outbox import ChunkOutbox, StalledChunks
+from servicekit.problems import Problem
+
+SINGLE = {"port": "95598", "class": "verification", "to": "13800138000", "content": "验证码 482913"}
+
+
+async def test_a_process_killed_after_its_answer_loses_nothing(start, postgres_url, eventually):
+    """A real process is killed with SIGKILL under load; another one's relay publishes what it left."""
+    async with start(postgres_url, relay_after_s=0.5) as other:
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+            "GUANXIN_DATABASE_URL": postgres_url,
+            "GUANXIN_KAFKA_BOOTSTRAP_SERVERS": other.settings.kafka_bootstrap_servers,
+            "GUANXIN_SESSION_SECRET": other.settings.session_secret.get_secret_value(),
+            "GUANXIN_OPERATOR_TOKEN": other.operator,
+            "GUANXIN_STATE_DIR": str(other.settings.state_dir / "victim"),
+            "GUANXIN_GROUP_SUFFIX": f"-{secrets.token_hex(5)}",
+            "GUANXIN_HTTP_PORT": str(_free_port()),
+            "GUANXIN_INSTANCE": "victim",
+        }
+        command = [sys.executable, "-m", "ingest"]
+        victim = await asyncio.to_thread(subprocess.Popen, command, env=environment, stdout=subprocess.DEVNULL)
+        try:
+            base = f"http://127.0.0.1:{environment['GUANXIN_HTTP_PORT']}"
+            async with httpx.AsyncClient(base_url=base, headers={"authorization": f"Bearer {other.key}"}) as http:
+
+                async def ready():
+                    try:
+                        return (await http.get("/health/ready")).status_code == 200
+                    except httpx.HTTPError:
+                        return False
+
+                await eventually(ready, within=60)
+                answered = await _load_until_killed(http, victim)
+        finally:
+            victim.kill()
+            victim.wait()
+        assert len(answered) >= 100
+
+        async def all_published():
+            published = await other.published("verification")
+            texts = {
+                (chunk_id, index)
+                for chunk_id, envelopes in published.items()
+                for index in range(len(envelopes[0].data.chunk.recipients))
+            }
+            return all((each.partition("-")[0], int(each.partition("-")[2])) in texts for each in answered)
+
+        await eventually(all_published, within=30)
+        states = (await other.get("/v1/ledger")).json()["states"]
+        assert states["accepted"] >= len(answered)
+
+
+async def _load_until_killed(http: httpx.AsyncClient, victim: subprocess.Popen[bytes]) -> list[str]:
+    answered: list[str] = []
+
+    async def post() -> None:
+        while True:
+            try:
+                answer = await http.post("/v1/messages", json=SINGLE)
+            except httpx.HTTPError:
+                return
+            if answer.status_code == 202:
+                answered.append(answer.json()["id"])
+            if len(answered) >= 100 and victim.poll() is None:
+                victim.send_signal(signal.SIGKILL)
+
+    await asyncio.gather(*(post() for _ in range(8)))
+    return answered
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def test_the_relay_publishes_what_nobody_did(start, postgres_url, eventually):
+    async with start(postgres_url, relay_after_s=3_600.0) as service:
+        made = (await service.post("/v1/messages", SINGLE)).json()["id"].partition("-")[0]
+
+        async def marked():
+            return await service.database.fetchval(
+                "select published_at from chunk_state where chunk_id = $1::uuid", made
+            )
+
+        await eventually(marked)
+        # As after a crash between commit and publishing.
+        await service.database.execute("update chunk_state set published_at = null")
+        relay = Relay("test", service.database, service.producer, ChunkOutbox(), older_than_s=0.0)
+        assert await relay.once() == 1
+        assert await relay.once() == 0
+        first, second = (await service.published("verification"))[made]
+        assert first == second, "the same event under the same id"
+
+
+async def test_the_sweeper_publishes_again_until_something_follows(start, postgres_url, eventually):
+    async with start(postgres_url, sweep_after_s=3_600.0) as service:
+        moving = (await service.post("/v1/messages", SINGLE)).json()["id"].partition("-")[0]
+        stalled = (await service.post("/v1/messages", SINGLE)).json()["id"].partition("-")[0]
+        await service.say(
+            topics.lane_topic(topics.OUTCOMES, "verification"),
+            events.MessagesQueued(chunk_id=moving, at=1),
+            stage="queued",
+        )
+
+        async def followed():
+            return await service.state_of(f"{moving}-0") == "queued"
+
+        await eventually(followed)
+
+        async def all_marked():
+            return not await service.database.fetchval("select count(*) from chunk_state where published_at is null")
+
+        await eventually(all_marked)
+        sweeper = Sweeper("test", service.database, service.producer, StalledChunks(60.0), older_than_s=0.0)
+        assert await sweeper.once() == 1
+        published = await service.published("verification")
+        assert (len(published[moving]), len(published[stalled])) == (1, 2)
+        later = Sweeper("test", service.database, service.producer, StalledChunks(60.0), older_than_s=0.0)
+        assert await later.once() == 1, "the first pause is the sweeper's own"
+        assert await later.once() == 0, "then it waits longer each time"
+        sweeps = await service.database.fetchval(
+            "select sweeps from chunk_state where chunk_id = $1", UUID(hex=stalled)
+        )
+        assert sweeps == 2
+
+
+async def test_without_postgresql_nothing_is_promised(start, postgres_url, postgres_admin_url):
+    import asyncpg
+
+    async with start(postgres_url) as service:
+        name = postgres_url.rpartition("/")[2]
+        admin = await asyncpg.connect(postgres_admin_url)
+        try:
+            await admin.execute(f"alter database {name} with allow_connections false")
+            await admin.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = $1", name)
+            answers = [await service.post("/v1/messages", SINGLE) for _ in range(3)]
+            answers.append(await service.post("/v1/tasks", {
+                "port": "95598", "class": "notice", "content": "x", "recipients": ["13800138000"]
+            }))  # fmt: skip
+        finally:
+            await admin.execute(f"alter database {name} with allow_connections true")
+            await admin.close()
+        assert {answer.status_code for answer in answers} == {503}
+        assert answers[0].headers["retry-after"] == "1"
+        deadline = time.monotonic() + 30
+        while (await service.post("/v1/messages", SINGLE)).status_code != 202:
+            assert time.monotonic() < deadline
+
+
+async def test_acceptance_stops_before_the_disk_is_full(start, postgres_url):
+    async with start(postgres_url, disk_min_free_octets=1 << 60) as service:
+        for path, body in (("/v1/messages", SINGLE), ("/v1/tasks", {}), ("/v1/tasks/upload", {})):
+            answer = await service.post(path, body)
+            assert (answer.status_code, answer.json()["code"]) == (503, "disk_low")
+        assert (await service.get("/v1/ledger")).status_code == 200
+
+
+async def test_too_many_waiting_are_sent_away(start, postgres_url):
+    async with start(postgres_url, max_pending_singles=500, gather_ms=50) as service:
+        answers = await asyncio.gather(*(service.post("/v1/messages", SINGLE) for _ in range(900)))
+        by_status = [answer.status_code for answer in answers]
+        assert set(by_status) == {202, 503}
+        stored = await service.database.fetchval("select sum(count) from chunk")
+        assert stored == by_status.count(202)
+
+
+async def test_days_have_partitions_and_old_ones_go(start, postgres_url):
+    async with start(postgres_url) as service:
+        names = [r["relname"] for r in await service.database.fetch("select relname from pg_class where relkind = 'r'")]
+        days = sorted(name.removeprefix("journal_") for name in names if name.startswith("journal_2"))
+        assert len(days) >= 4
+        for day in days:
+            assert {f"chunk_{day}", f"chunk_state_{day}"} <= set(names)
+        made = (await service.post("/v1/messages", SINGLE)).json()["id"].partition("-")[0]
+        table = await service.database.fetchval(
+            "select tableoid::regclass::text from chunk where chunk_id = $1::uuid", made
+        )
+        assert table.startswith("chunk_2")
+        from datetime import date, timedelta
+
+        async with service.database.connection() as connection:
+            last = date(int(days[0][:4]), int(days[0][4:6]), int(days[0][6:])) + timedelta(days=1)
+            dropped = await housekeeping.drop_before(connection, last)
+        assert dropped == [f"chunk_{days[0]}", f"chunk_state_{days[0]}", f"journal_{days[0]}"]
+
+
+def test_a_problem_is_what_refusals_are():
+    from ingest import problems
+
+    assert isinstance(problems.problem_of("port_invalid", {}), Problem)
