@@ -20,7 +20,7 @@ import load
 CONFIG = """
 [stack]
 demo = false
-workers = {{ dispatch = {workers} }}
+workers = {{ dispatch = {workers}, "billing-sync" = 0 }}
 simulator_link = {{ rate = 1000000, sessions = {sessions}, window = {window} }}
 """
 
@@ -31,7 +31,7 @@ async def _run(stack: load.Stack, messages: int, per_task: int, patience_s: floa
     limits = httpx.Limits(max_connections=8)
     async with httpx.AsyncClient(base_url=stack.api, timeout=120, limits=limits) as http:
         await http.post(f"{stack.simulator()}/reset")
-        before = (await load.ledger(http, stack.token))["accepted"]
+        before = (await load.ledger(http, stack.token))["total"]
         cpu.start()
         begun = time.monotonic()
         gate = asyncio.Semaphore(4)

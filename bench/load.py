@@ -174,11 +174,11 @@ async def post(
 
 
 async def ledger(http: httpx.AsyncClient, token: str) -> dict[str, int]:
-    """Return the states of everything accepted since yesterday, `accepted` being the sum."""
+    """Return the states of everything accepted since yesterday, and their sum as `total`."""
     answer = await http.get("/v1/ledger", headers={"Authorization": f"Bearer {token}"})
     answer.raise_for_status()
     document = answer.json()
-    return {"accepted": document["accepted"], **document["states"]}
+    return {"total": document["accepted"], **document["states"]}
 
 
 async def until_final(http: httpx.AsyncClient, token: str, expected: int, patience_s: float) -> dict[str, int]:
@@ -190,7 +190,7 @@ async def until_final(http: httpx.AsyncClient, token: str, expected: int, patien
             states = await ledger(http, token)
         except httpx.HTTPError:
             states = {}
-        if states and states["accepted"] >= expected and sum(states.get(name, 0) for name in FINAL) >= expected:
+        if states and states["total"] >= expected and sum(states.get(name, 0) for name in FINAL) >= expected:
             return states
         await asyncio.sleep(0.25)
     return states
