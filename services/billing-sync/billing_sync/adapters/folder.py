@@ -64,7 +64,12 @@ class Folder:
 
     def acknowledgements(self) -> list[str]:
         """Return the names of complete acknowledgements, oldest first."""
-        found = [path for path in self.acks.iterdir() if path.name.endswith(SUFFIX) and path.is_file()]
+        # An upload under way has a hidden name (`adapters.sftp`).
+        found = [
+            path
+            for path in self.acks.iterdir()
+            if path.name.endswith(SUFFIX) and not path.name.startswith(".") and path.is_file()
+        ]
         return [path.name for path in sorted(found, key=lambda path: path.stat().st_mtime_ns)[:MAX_ACKS]]
 
     def read_acknowledgement(self, name: str) -> bytes:

@@ -59,7 +59,7 @@ class FileOutbox:
         )
         envelope = wrap(
             charged,
-            id=event_id(chunk_id, "charged", f"{row.head.no}-{tariff}"),
+            id=event_id(chunk_id, "charged", f"{row.head.no}-{lane}-{tariff}"),
             key=partition_key(first.tenant, first.enterprise),
             tenant=first.tenant,
             occurred_at=at,
