@@ -17,9 +17,15 @@ from guanxin.stack.probe import Health
 SLEEPER = "import signal, sys; print('up', flush=True); signal.pause()"
 
 
-def _plan(code, probe, **more):
+def _plan(code, probe, listening=None, **more):
     return Plan(
-        "thing-1", "service", "thing", {}, probe, lambda: Launch([sys.executable, "-c", code], dict(os.environ)), **more
+        "thing-1",
+        "service",
+        "thing",
+        listening or {},
+        probe,
+        lambda: Launch([sys.executable, "-c", code], dict(os.environ)),
+        **more,
     )
 
 
