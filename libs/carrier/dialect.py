@@ -306,7 +306,7 @@ class Dialect(ABC):
             self.codec.decode(frame)
         except CarrierError as error:
             return error
-        return CarrierError("a message to nobody", self.header_size)
+        return CarrierError("a message to nobody, or one longer than any peer writes", self.header_size)
 
     # Control --------------------------------------------------------------------------------------------------------
 

@@ -107,8 +107,12 @@ class Raw(Field):
         out += octets
 
 
+LONGEST_READ = 256
+"""Octets of a C-octet string that are still read: peers exceed the standard's limits, but not by this much."""
+
+
 class CStr(Field):
-    """NUL-terminated string of at most ``limit`` octets, terminator included; any length is read."""
+    """NUL-terminated string of at most ``limit`` octets, terminator included; up to ``LONGEST_READ`` are read."""
 
     def __init__(self, name: str, limit: int, *, lengths: tuple[int, ...] = ()) -> None:
         super().__init__(name)
@@ -116,7 +120,11 @@ class CStr(Field):
         self.lengths = lengths
 
     def read(self, reader: Reader, out: Fields) -> None:
-        out[self.name] = reader.take_until_nul(self.name).decode("latin-1")
+        at = reader.offset
+        octets = reader.take_until_nul(self.name)
+        if len(octets) > LONGEST_READ:
+            raise CarrierError(f"{self.name}: {len(octets)} octets are longer than any peer writes", at)
+        out[self.name] = octets.decode("latin-1")
 
     def write(self, out: bytearray, given: Fields) -> None:
         octets = text(given.pop(self.name, ""), self.name, len(out), self.limit - 1)

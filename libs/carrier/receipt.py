@@ -46,11 +46,16 @@ _ERROR = re.compile(r"err:\s*([^\s]*)", re.IGNORECASE)
 _TEXT = re.compile(r"te?xt:(.*)", re.IGNORECASE | re.DOTALL)
 
 
+LONGEST_RECEIPT = 1024
+"""Characters of a receipt that are read: its fields stand in the first two hundred, whatever a payload carries behind."""
+
+
 def parse(content: str) -> Receipt | None:
     """The receipt in ``content``; None when there is neither an id nor a state to be found in it.
 
     Keys in any case, fields missing or with vendor words, dates of any number of digits are all seen in the field.
     """
+    content = content[:LONGEST_RECEIPT]
     usual = _USUAL.fullmatch(content)
     if usual is not None:
         found = usual.groups("")

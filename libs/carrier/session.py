@@ -257,7 +257,11 @@ class Session(Receiver):
         return []
 
     def abort(self, detail: str, now: float) -> list[Event]:
-        """End at once without a word; ``detail`` says why. The caller closes the connection."""
+        """End at once without a word: what is not yet fetched by ``bytes_to_send`` is not sent any more.
+
+        For an owner that has lost the right to write (its lease). ``detail`` says why; the caller closes the connection.
+        """
+        self._out.clear()
         return [] if self.state is State.CLOSED else [self._close(CloseReason.ABORTED, detail, now)]
 
     def _drain(self, now: float) -> None:

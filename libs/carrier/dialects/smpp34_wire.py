@@ -10,7 +10,8 @@ from functools import lru_cache
 from struct import Struct
 
 from carrier.errors import CarrierError
-from carrier.layout import Fields
+from carrier.ids import LONGEST_ID
+from carrier.layout import LONGEST_READ, Fields
 from carrier.model import Report, ReportState
 from carrier.receipt import Receipt, state_of
 from carrier.tlv import scan
@@ -101,6 +102,8 @@ def read_report(receipt: Receipt, tlvs: Mapping[int, bytes], source: str, destin
     if state is None:
         state = state_of(stat) if stat else ReportState.UNKNOWN
     final = state is not ReportState.ENROUTE
+    if len(message_id) > LONGEST_ID:
+        message_id = ""  # no answer ever gave such an id; the raw frame has it
     return Report(message_id, state, final, stat, error, source, destination, submitted, done, text, frame)
 
 
@@ -134,6 +137,10 @@ def data_sm_tlvs(frame: bytes) -> Mapping[int, bytes]:
     return scan(frame, destination + 4)
 
 
+_LATEST_CONTENT = 16 + LONGEST_READ + 17
+"""Where content starts at the latest: the five strings together are allowed what the exact path allows one (they need 169)."""
+
+
 def split(frame: bytes) -> Split | None:
     """submit_sm and deliver_sm in one pass. None when it does not fit: the exact path says why."""
     text = frame.decode("latin-1")
@@ -149,7 +156,7 @@ def split(frame: bytes) -> Split | None:
     except (ValueError, IndexError):
         return None
     end = len(frame)
-    if stop > end:
+    if stop > end or start > _LATEST_CONTENT:
         return None
     content = frame[start:stop]
     tlvs = NO_TLVS

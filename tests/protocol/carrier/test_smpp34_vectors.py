@@ -305,3 +305,16 @@ def test_every_status_of_smpplib_is_in_the_table():
     }
     assert set(theirs) == set(STATUSES)
     assert sum(STATUSES[value][0] == name for value, name in theirs.items()) >= len(theirs) - 6
+
+
+def test_what_a_hostile_peer_writes_is_bounded():
+    endless = SMPP.read_deliver(deliver(0x04, b"", "001e0401" + "41" * 1025))
+    assert (endless.message_id, len(endless.raw) > 1024) == ("", True)
+    payload = b"id:7 stat:DELIVRD text:" + b"x" * 60_000
+    told = SMPP.read_deliver(deliver(0x04, b"", "0424" + len(payload).to_bytes(2, "big").hex() + payload.hex()))
+    assert (told.message_id, len(told.text) < 1024) == ("7", True)
+    for fields in ({"source": "1" * 300}, {"destination": "2" * 1300}, {"source": "1" * 200, "destination": "2" * 200}):
+        with pytest.raises(CarrierError, match="longer than any peer writes"):
+            SMPP.read_deliver(deliver(0, b"x", **fields))
+    with pytest.raises(CarrierError, match="longer than any peer writes"):
+        SMPP.decode(deliver(0, b"x", source="1" * 300))

@@ -288,10 +288,11 @@ def test_giving_up_before_the_bind(pair_of):
     assert pair.client.unbind(0.0) == []
 
 
-def test_abort_says_what_is_uncertain(pair_of):
+def test_abort_says_what_is_uncertain_and_writes_nothing_more(pair_of):
     pair = pair_of()
     pair.submit(1, 2)
     (closed,) = pair.client.abort("lease lost", 1.0)
+    assert pair.client.bytes_to_send() == b""
     assert (closed.reason, closed.detail, closed.unanswered) == (CloseReason.ABORTED, "lease lost", (1, 2))
     assert pair.client.abort("again", 1.0) == []
     assert pair.client.receive_eof(1.0) == []
