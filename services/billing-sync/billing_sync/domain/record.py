@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from functools import lru_cache
 
 FORMAT = "GXCDR"
 VERSION = "1.0"
@@ -129,4 +130,10 @@ def _free(text: str) -> str:
 
 
 def _stamp(epoch_ms: int) -> str:
-    return datetime.fromtimestamp(epoch_ms / 1000, UTC).astimezone(TIME_ZONE).strftime("%Y%m%d%H%M%S")
+    return _stamp_of_second(epoch_ms // 1000)
+
+
+@lru_cache(maxsize=16_384)
+def _stamp_of_second(epoch_s: int) -> str:
+    # A file's records share a few hundred seconds, and formatting one costs more than the rest of the line.
+    return datetime.fromtimestamp(epoch_s, UTC).astimezone(TIME_ZONE).strftime("%Y%m%d%H%M%S")

@@ -38,6 +38,10 @@ class Stage(IntEnum):
         return self.name.lower()
 
 
+_STAGES: tuple[Stage, ...] = tuple(Stage)
+"""By value: looking an enumeration up by call costs more than the rest of applying an event."""
+
+
 class Vector:
     """The octets of one chunk."""
 
@@ -94,4 +98,4 @@ class Vector:
 
 def stage_of(octet: int) -> Stage:
     """Return the stage in an octet."""
-    return Stage(octet & _STAGE)
+    return _STAGES[octet & _STAGE]

@@ -38,7 +38,7 @@ class Clerk:
         """Do all that is due now."""
         now = self._clock.wall_ms()
         await closing.close_overdue(self._database, now, self._term_ms)
-        await files.make_due(self._database, self._shape, now)
+        await files.make_due(self._database, self._folder, self._shape, now)
         await files.offer(self._database, self._folder)
         await acknowledgements.read_all(self._database, self._folder)
 

@@ -40,15 +40,18 @@ class Verified:
     sha256: str
 
 
-async def make_due(database: Database, shape: Shape, now_ms: int) -> list[int]:
-    """Make every file that is due; return their numbers."""
+async def make_due(database: Database, folder: Folder, shape: Shape, now_ms: int) -> list[int]:
+    """Make every file that is due and put it into the outgoing folder; return their numbers."""
     made: list[int] = []
-    while (no := await database.run(lambda tx: _make(tx, shape, now_ms))) is not None:
-        made.append(no)
+    while (fresh := await database.run(lambda tx: _make(tx, shape, now_ms))) is not None:
+        head, built = fresh
+        # The octets are at hand; after a crash here `offer` makes them again from the rows.
+        await asyncio.to_thread(folder.write, head.name, built.octets)
+        made.append(head.no)
     return made
 
 
-async def _make(tx: Connection, shape: Shape, now_ms: int) -> int | None:
+async def _make(tx: Connection, shape: Shape, now_ms: int) -> tuple[Head, Built] | None:
     await files.lock(tx)
     choice = await files.choose(tx, now_ms, shape.interval_ms, shape.most)
     if choice is None:
@@ -59,7 +62,7 @@ async def _make(tx: Connection, shape: Shape, now_ms: int) -> int | None:
     metrics.FILES.inc()
     metrics.RECORDS.inc(built.records)
     log.info("file_made", no=head.no, name=head.name, records=built.records, total=format(built.total, "f"))
-    return head.no
+    return head, built
 
 
 async def recreate(database: Database, row: files.FileRow) -> Built:

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from billing_sync.domain.record import Built, Head, Record
-from billing_sync.domain.tariff import charge
+from billing_sync.domain.tariff import Charge, Tariff, charge
 from billing_sync.domain.vector import Stage
 from billing_sync.store import tariffs
 from contracts.ids import segment_id
@@ -133,11 +133,12 @@ async def lines(connection: Connection, ids: Sequence[int]) -> list[Line]:
         for position, (index, segment) in enumerate(zip(row["indices"], row["segments"], strict=True))
     }
     versions = await tariffs.by_number(connection, [row["tariff"] for row in answers])
+    price = _Prices(versions)
     found = []
     for closure in closures:
         for at, (index, segment) in enumerate(zip(closure["indices"], closure["segments"], strict=True)):
             answer, position = places[closure["chunk_id"], index, segment]
-            record = _record(closure, at, answer, position, versions)
+            record = _record(closure, at, answer, position, price)
             found.append(Line(record, closure["chunk_id"].hex, index))
     return found
 
@@ -214,11 +215,26 @@ def _file(row: Any) -> FileRow:
     return FileRow(head, **{name: row[name] for name in names})
 
 
-def _record(closure: Any, at: int, answer: Any, position: int, versions: dict[int, Any]) -> Record:
-    tariff = versions[answer["tariff"]]
+class _Prices:
+    """What a segment costs, worked out once for each kind of segment in a file."""
+
+    def __init__(self, versions: dict[int, Tariff]) -> None:
+        self._versions = versions
+        self._known: dict[tuple[int, str, str, str, int], tuple[Tariff, str, Charge]] = {}
+
+    def of(self, tariff: int, lane: str, sender: str, carrier: str, stage: int) -> tuple[Tariff, str, Charge]:
+        key = (tariff, lane, sender, carrier, stage)
+        known = self._known.get(key)
+        if known is None:
+            version, final = self._versions[tariff], Stage(stage)
+            cost = charge(version, lane=lane, sender=sender, carrier=carrier, stage=final)
+            known = self._known[key] = (version, final.label, cost)
+        return known
+
+
+def _record(closure: Any, at: int, answer: Any, position: int, price: _Prices) -> Record:
     sender = _one(answer["senders"], position)
-    stage = Stage(closure["stages"][at])
-    cost = charge(tariff, lane=answer["lane"], sender=sender, carrier=answer["carrier"], stage=stage)
+    tariff, state, cost = price.of(answer["tariff"], answer["lane"], sender, answer["carrier"], closure["stages"][at])
     index, segment = closure["indices"][at], closure["segments"][at]
     return Record(
         segment_id=segment_id(closure["chunk_id"].hex, index, segment),
@@ -237,7 +253,7 @@ def _record(closure: Any, at: int, answer: Any, position: int, versions: dict[in
         total=answer["totals"][position],
         submitted_at=answer["at"],
         done_at=closure["done_at"][at],
-        state=stage.label,
+        state=state,
         code=closure["codes"][at],
         fee_type=cost.fee_type,
         fee_code=cost.fee_code,
