@@ -1,4 +1,5 @@
 import json
+import os
 from dataclasses import replace
 
 import pytest
@@ -13,8 +14,10 @@ from carrier.framing import FrameBuffer
 from carrier.model import Mo, Report, Role, Submit
 from carrier.session import Session, SessionConfig
 
-FEW = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
-MANY = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+# A longer hunt: GUANXIN_TEST_EXAMPLES=5000 pytest tests/protocol/carrier
+EXAMPLES = int(os.environ.get("GUANXIN_TEST_EXAMPLES", "50"))
+FEW = settings(max_examples=EXAMPLES // 5, deadline=None, suppress_health_check=list(HealthCheck))
+MANY = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 dialects = pytest.mark.parametrize("name", NAMES)
 
 
