@@ -37,6 +37,10 @@ class Catalog:
         """Return every key."""
         return frozenset(self._texts)
 
+    def under(self, prefix: str) -> list[str]:
+        """Return the keys below ``prefix`` without it, in the order of the files: codes that have a text."""
+        return [key[len(prefix) + 1 :] for key in self._texts if key.startswith(f"{prefix}.")]
+
     def translator(self, language: Language) -> Translator:
         """Return the function that texts of one language come from."""
         return Translator(self, language)

@@ -3,8 +3,6 @@
 Callers present the operator's bearer token.  Answers show no recipient; errors are problem details.
 """
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 

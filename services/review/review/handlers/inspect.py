@@ -14,7 +14,7 @@ import msgspec
 import smstext
 from contracts.chunk import CARRIERS
 from contracts.events.spamfilter import ChunkScreened, Finding
-from review.domain.content import NEAR, similarity, unpack
+from review.domain.content import similarity, unpack
 from review.domain.hints import Hint, Piece, differences, hints
 from review.handlers.decide import Actor
 from review.store import audit, items, queue
@@ -25,6 +25,9 @@ from servicekit.database import Database
 MONTH_MS = 30 * 86_400_000
 _SAMPLES = 6
 _SIMILAR = 5
+_LIKE = 0.2
+"""Shown as similar from here on: less than what counts as the same content (`NEAR`), because a person compares."""
+
 _decode = msgspec.json.Decoder(ChunkScreened).decode
 
 
@@ -158,7 +161,7 @@ def _samples(parts: list[asyncpg.Record]) -> tuple[list[Recipient], list[Finding
 def _similar(row: asyncpg.Record, decided: list[asyncpg.Record]) -> list[Similar]:
     mine = unpack(row["sketch"])
     scored = [(similarity(mine, unpack(other["sketch"])), other) for other in decided]
-    close = sorted((pair for pair in scored if pair[0] >= NEAR), key=lambda p: (-p[0], -p[1]["decided_at"]))
+    close = sorted((pair for pair in scored if pair[0] >= _LIKE), key=lambda p: (-p[0], -p[1]["decided_at"]))
     return [Similar(other, score, differences(other["content"], row["content"])) for score, other in close[:_SIMILAR]]
 
 

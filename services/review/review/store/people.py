@@ -107,8 +107,8 @@ async def wrong_try(connection: Connection, name: str, now: int, limit: int, loc
     until: int = await connection.fetchval(
         """
         update console_user set
-            wrong_tries = case when wrong_tries + 1 >= $3 then 0 else wrong_tries + 1 end,
-            locked_until = case when wrong_tries + 1 >= $3 then $2 + $4 else locked_until end
+            wrong_tries = case when wrong_tries + 1 >= $3::int then 0 else wrong_tries + 1 end,
+            locked_until = case when wrong_tries + 1 >= $3::int then $2::bigint + $4::bigint else locked_until end
         where name = $1 returning case when wrong_tries = 0 then locked_until else 0 end
         """,
         name,

@@ -1,7 +1,5 @@
 """The audit log: search, verify, export; for supervisors, administrators and auditors."""
 
-from __future__ import annotations
-
 import csv
 import io
 from typing import Annotated, Any
@@ -34,7 +32,13 @@ def add(app: FastAPI, console: Console) -> None:
         filters = _filters(request)
         records = await console.inspector.trail(login.account.tenant, **filters, before=before, limit=_PAGE)
         return shell.page(
-            request, "review/audit.html", login=login, records=records, filters=filters, full=len(records) == _PAGE
+            request,
+            "review/audit.html",
+            login=login,
+            records=records,
+            filters=filters,
+            full=len(records) == _PAGE,
+            actions=shell.catalog.under("action"),
         )
 
     @app.post("/audit/verify", include_in_schema=False)

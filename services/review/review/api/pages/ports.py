@@ -1,7 +1,5 @@
 """Port policies: everybody reads, administrators set, supervisors suspend and reinstate with a reason."""
 
-from __future__ import annotations
-
 import re
 from typing import Annotated
 

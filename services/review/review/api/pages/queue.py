@@ -1,7 +1,5 @@
 """The queue: clusters of waiting tasks, filters, live refresh, and the actions on what is selected."""
 
-from __future__ import annotations
-
 import re
 from typing import Annotated, Any
 
@@ -54,8 +52,8 @@ def add(app: FastAPI, console: Console) -> None:
     async def rows(request: Request, login: Annotated[Login, Depends(anyone)]) -> Response:
         return shell.page(request, "review/queue_rows.html", login=login, **await _rows(console, login, request))
 
-    @app.get("/events", include_in_schema=False)
-    async def events(request: Request, _login: Annotated[Login, Depends(anyone)]) -> Response:
+    @app.get("/events", include_in_schema=False, dependencies=[Depends(anyone)])
+    async def events(request: Request) -> Response:
         return await console.hub.stream(request)
 
     @app.post("/act/{action}", include_in_schema=False)

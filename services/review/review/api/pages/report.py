@@ -1,7 +1,5 @@
 """The report: tasks, released and refused, review time, by reviewer, port, enterprise and standard; with charts and CSV."""
 
-from __future__ import annotations
-
 import csv
 import io
 from datetime import timedelta

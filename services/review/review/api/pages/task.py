@@ -1,7 +1,5 @@
 """The task page: the content as a phone shows it, why it was held, to whom it goes, what was decided before."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Request, Response

@@ -1,7 +1,5 @@
 """People: administrators make, change, unlock and disable accounts; everybody changes his own password."""
 
-from __future__ import annotations
-
 import re
 from typing import Annotated
 
