@@ -8,10 +8,11 @@ from pydantic import BaseModel, Field, model_validator
 from servicekit.clock import Clock
 from spamfilter.api.access import Access, Caller, Role
 from spamfilter.domain.matcher import Matcher, Screening
+from spamfilter.domain.soundness import MAX_TEXT
 from spamfilter.handlers.policy import PolicyHolder
 
 MAX_TEXTS = 1_000
-Text = Annotated[str, Field(max_length=2_000)]
+Text = Annotated[str, Field(max_length=MAX_TEXT)]
 
 
 class ScreenRequest(BaseModel):
