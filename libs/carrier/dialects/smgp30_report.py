@@ -44,24 +44,41 @@ def read_report(content: bytes, recipient: str, sender: str, frame: bytes) -> Re
     head = _ID_OF_REPORT.match(content)
     if head is None:
         return Report("", ReportState.UNKNOWN, False, recipient=recipient, sender=sender, raw=frame)
-    rest = content[13:]
+    stat, error, submitted, done, text = _at_offsets(content) or _by_keys(content[13:])
+    state = state_of(stat) if stat else ReportState.UNKNOWN
+    final = state not in (ReportState.ENROUTE, ReportState.ACCEPTED)
+    return Report(
+        head.group(1).hex(), state, final, stat, error, recipient, sender, submitted, done, _readable(text), frame
+    )
+
+
+_Parts = tuple[str, str, str, str, bytes]
+
+
+def _at_offsets(content: bytes) -> _Parts | None:
+    """The nominal form and every variant of its length keep these offsets (4.11)."""
+    keys = content[76:81] + content[89:93]
+    if keys.lower() != b"stat:err:" or not (content[44:54] + content[65:75]).isdigit():
+        return None
+    text = content.decode("latin-1")
+    return text[81:88].strip(" \0"), text[93:96].strip(" \0"), text[44:54], text[65:75], content[102:]
+
+
+def _by_keys(rest: bytes) -> _Parts:
+    """Any other form: each part by its key, wherever it stands before the text."""
     text = _TEXT.search(rest)
     keys = rest[: text.start()] if text else rest
-    stat = _found(_STAT, keys).strip(" \0")
-    state = state_of(stat) if stat else ReportState.UNKNOWN
-    return Report(
-        message_id=head.group(1).hex(),
-        state=state,
-        final=state not in (ReportState.ENROUTE, ReportState.ACCEPTED),
-        stat=stat,
-        error=_found(_ERROR, keys).strip(" \0"),
-        recipient=recipient,
-        sender=sender,
-        submitted=_found(_SUBMITTED, keys),
-        done=_found(_DONE, keys),
-        text=text.group(1).decode("gb18030", "replace") if text else "",
-        raw=frame,
+    return (
+        _found(_STAT, keys).strip(" \0"),
+        _found(_ERROR, keys).strip(" \0"),
+        _found(_SUBMITTED, keys),
+        _found(_DONE, keys),
+        text.group(1) if text else b"",
     )
+
+
+def _readable(text: bytes) -> str:
+    return text.decode("gb18030", "replace")
 
 
 def _found(pattern: re.Pattern[bytes], content: bytes) -> str:
