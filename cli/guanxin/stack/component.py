@@ -55,7 +55,7 @@ class Plan:
     stop_signal: signal.Signals = signal.SIGTERM
     stop_patience_s: float = 15.0
     death_signal: signal.Signals = signal.SIGKILL
-    start_timeout_s: float = 60.0
+    start_timeout_s: float = 120.0
 
 
 @dataclass(slots=True)
