@@ -73,13 +73,12 @@ class Bench:
         await until(complete, timeout)
         return found
 
-
     until = staticmethod(lambda condition, timeout=30: until(condition, timeout))
 
 
 async def until(condition: Callable[[], Awaitable[bool]], timeout: float = 30) -> None:
     async with asyncio.timeout(timeout):
-        while not await condition():
+        while not await condition():  # noqa: ASYNC110 - the condition lives in another process
             await asyncio.sleep(0.1)
 
 

@@ -74,7 +74,7 @@ async def test_a_change_reaches_another_process_without_a_restart(desk):
     before = other.current.matcher.version
     made = (await desk.call("POST", "/v1/rules", json={"rules": [ELEPHANT], "activate": True})).json()
     async with asyncio.timeout(10):
-        while other.current.matcher.version == before:
+        while other.current.matcher.version == before:  # noqa: ASYNC110 - polled like a user would
             await asyncio.sleep(0.02)
     assert other.current.matcher.version == made["version"]
     assert other.current.matcher.screen(["看，蓝色★的大象"], ["1069"], 0)[0].findings[0].rule == "elephant-1"

@@ -108,7 +108,9 @@ async def test_poison_goes_to_the_dead_letters_and_its_neighbours_survive(bench,
 async def test_spam_is_blocked_and_a_false_code_travels_on_as_notice(bench, make_chunk):
     spam = make_chunk(text="代开发票，加微信abc12345")
     false_code = make_chunk(text="双十一全场五折，快来选购", lane=Lane.VERIFICATION)
-    code = make_chunk(text=f"【关心】您的验证码是{secrets.randbelow(900000) + 100000}，请勿泄露", lane=Lane.VERIFICATION)
+    code = make_chunk(
+        text=f"【关心】您的验证码是{secrets.randbelow(900000) + 100000}，请勿泄露", lane=Lane.VERIFICATION
+    )
     bench.start()
     await bench.accept(spam, false_code, code)
     judged = await bench.judged({spam.chunk_id, false_code.chunk_id, code.chunk_id})

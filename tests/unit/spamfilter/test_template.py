@@ -21,8 +21,17 @@ RULES = [
 MATCHER = Matcher(rule_set(1, RULES))
 
 FRAGMENTS = st.sampled_from(
-    ["代", "开", "发", "票", "代开", "发票", "开发", "严禁", "无抵", "押", "贷款", "到账", "us", "dt", "u", "s", "六合", "彩", "liu", "he", "cai", "苹", "果", "香蕉", "亻弋", "亻", "弋", "加微信", "微", "信", "abc123", "13800138000", "138", "00138000", "http://a.cn", "t.c", "n", "，", "。", "★", "您好", "尊敬的客户", "应缴", "元", "退", "订", "２", "群", "qq"]
-)  # fmt: skip
+    [
+        word
+        for row in (
+            "代 开 发 票 代开 发票 开发 严禁 无抵 押 贷款 到账 us dt",
+            "u s 六合 彩 liu he cai 苹 果 香蕉 亻弋 亻 弋 加微信",
+            "微 信 abc123 13800138000 138 00138000 http://a.cn t.c n ， 。 ★ 您好 尊敬的客户",
+            "应缴 元 退 订 ２ 群 qq",
+        )
+        for word in row.split()
+    ]
+)
 PIECE = st.lists(FRAGMENTS, max_size=8).map("".join)
 VALUE = st.lists(FRAGMENTS, max_size=3).map("".join)
 
