@@ -208,14 +208,16 @@ class Session(Receiver):
             if request is None:
                 continue
             sequence, frame = request
+            number = self._status(frame, status) if isinstance(status, Outcome) else status
             try:
-                octets = write(
-                    frame, self._status(frame, status) if isinstance(status, Outcome) else status, message_id
-                )
+                octets = write(frame, number, message_id)
             except CarrierError as error:
                 inbox.put_back(handle, request)
                 raise UsageError(str(error)) from error
-            inbox.remember(sequence, frame, octets)
+            if not number:
+                # What was refused was not taken: sent again under its old sequence (SMSGate does so when throttled) it
+                # is a new request, and the old refusal repeated would refuse it for ever.
+                inbox.remember(sequence, frame, octets)
             out.append(octets)
             given += 1
         return given

@@ -154,6 +154,20 @@ def test_a_repeated_request_is_answered_once_or_with_the_same_answer(pair_of, wa
     assert pair.server.bytes_to_send() == answer
 
 
+@pytest.mark.parametrize("name", ["cmpp20", "cmpp30", "sgip12", "smgp30"])
+def test_a_throttled_request_sent_again_is_judged_again(pair_of, name, wall):
+    pair = pair_of(name)
+    pair.submit(1)
+    frame = pair.client.bytes_to_send()
+    (event,) = pair.server.receive_data(frame, 0.0)
+    pair.server.answer(event.handle, Outcome.THROTTLED)
+    pair.server.bytes_to_send()
+    (event,) = pair.server.receive_data(frame, 1.0)
+    pair.server.answer(event.handle, 0, pair.dialect.message_id(1, wall, frame))
+    (answered,) = pair.to_client()
+    assert answered.outcome is Outcome.OK
+
+
 def test_a_duplicate_answer_to_a_repeated_request_is_uncertain(pair_of):
     pair = pair_of("cmpp20", response=10.0, keepalive_idle=0.0)
     pair.submit(1)
