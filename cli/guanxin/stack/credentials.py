@@ -69,17 +69,12 @@ class Secrets:
     sftp_password: str = field(default_factory=_token)
     logins: list[Login] = field(default_factory=_logins)
 
-    def of_service(self, service: str) -> dict[str, str]:
+    def of_service(self, service: str) -> dict[str, Any]:
         """Return what ``service`` may know, under its settings' names; one service cannot sign in another's name."""
         own = hmac.digest(self.session_secret.encode(), service.encode(), "sha256").hex()
-        known = {"session_secret": own, "operator_token": self.operator_token}
+        known: dict[str, Any] = {"session_secret": own, "operator_token": self.operator_token}
         if service == "review":
-            accounts = [
-                {"name": login.user, "password": login.password, "role": login.role, "display": login.user}
-                | ({"api_key": self.operator_token} if login.role == "admin" else {})
-                for login in self.logins
-            ]
-            known["review_bootstrap_users"] = json.dumps(accounts)
+            known["logins"] = [asdict(login) | {"display": login.user} for login in self.logins]
         if service == "billing-sync":
             known["sftp_password"] = self.sftp_password
         return known
