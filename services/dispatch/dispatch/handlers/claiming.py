@@ -35,6 +35,9 @@ ENTERPRISES = 8
 EACH = 4
 """Items claimed in one statement: of 8 enterprises 4 each."""
 
+MOST_ENTERPRISES = 64
+"""Enterprises of one class with work claimed on one link; more take turns as these finish."""
+
 POLL_S = 0.05
 """How often a class with nothing to claim is looked at when nobody gave a hint (another worker took the release in)."""
 
@@ -162,7 +165,12 @@ class Claimer:
 
     async def _claim_for(self, link: LinkState, lane: int) -> bool:
         now = self._clock.monotonic()
-        if now < link.poll_at[lane] or not link.sendable(now) or not link.wanted(lane):
+        if now < link.poll_at[lane] or not link.sendable(now):
+            return False
+        # With enough claimed, others than those whose work it is still get their turn: one item each.
+        wanted = link.wanted(lane)
+        skip = [] if wanted else link.queues[lane].enterprises()
+        if len(skip) > MOST_ENTERPRISES:
             return False
         if lane == MARKETING and self._quiet.ends_at(self._clock.wall_ms()):
             link.poll_at[lane] = now + 1.0
@@ -178,7 +186,10 @@ class Claimer:
             lane=lane,
             after=link.cursors[lane],
             enterprises=ENTERPRISES,
-            each=EACH,
+            each=1 if skip else EACH,
+            skip=list(skip),
+            messages=wanted or 1_000_000,
+            piece=link.piece(first=bool(wanted)),
             link=link.name,
             slot=lead.slot,
             epoch=lead.epoch,
@@ -191,9 +202,9 @@ class Claimer:
             link.cursors[lane] = max(row["ekey"] for row in rows)
         if not rows:
             return False
-        works = await self._load(rows, (link.name, lead.slot))
+        works = await self._load(sorted(rows, key=lambda r: (r["seq"], r["id"])), (link.name, lead.slot))
         link.poll_at[lane] = 0.0
-        for work in sorted(works, key=lambda w: w.id):
+        for work in works:
             link.queues[lane].add(work)
         return True
 

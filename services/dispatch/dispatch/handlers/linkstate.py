@@ -14,6 +14,9 @@ from dispatch.domain.wire import Writer
 from dispatch.domain.work import Work
 
 MARKETING = Lane.MARKETING.rank
+LEAST_PIECE = 50
+MOST_PIECE = 500
+"""Messages of one item claimed at once: a whole item where the link is quick, less where it would be held for long."""
 
 
 class LinkState:
@@ -58,8 +61,16 @@ class LinkState:
     def wanted(self, lane: int) -> int:
         """Return how many messages of a class should be claimed in addition, 0 when there are enough."""
         have = sum(work.n - work.pos for work in self.queues[lane].sources())
-        want = max(200, 3 * self.config.window * len(self.sessions))
+        want = max(LEAST_PIECE, min(3 * self.config.window * len(self.sessions), 2 * self.limiter.rate))
         return max(0, want - have)
+
+    def piece(self, *, first: bool) -> int:
+        """Return how much of one item to claim at most: about two seconds of our share of the rate for the first, little for others.
+
+        Others are those claimed beside enough work, so that every enterprise gets its turn.
+        """
+        seconds = 2.0 if first else 0.25
+        return min(MOST_PIECE, max(LEAST_PIECE, int(seconds * self.limiter.rate)))
 
     def loaded(self) -> bool:
         """Whether any class has claimed work."""

@@ -31,17 +31,30 @@ with recursive turn (ekey) as (
     select (select i.ekey from item i where i.grp = $1 and i.lane = $2 and i.claim_link is null and i.state = 1 and not i.sweep
         and i.ekey > turn.ekey order by i.ekey limit 1)
     from turn where turn.ekey is not null
-), turns as (select ekey from turn where ekey is not null limit $4),
+), turns as (select ekey from turn where ekey is not null and ekey <> all($10::text[]) limit $4),
 chosen as (
-    select c.id from turns cross join lateral (
-        select i.id from item i
+    select c.* from turns cross join lateral (
+        select i.id, i.ekey, i.seq, i.segs is null and i.n - i.pos > $12 as cut, least(i.n - i.pos, $12) messages from item i
         where i.grp = $1 and i.lane = $2 and i.claim_link is null and i.state = 1 and not i.sweep and i.ekey = turns.ekey
           and (i.avoid is null or i.avoid <> $9)
-        order by i.id limit $5 for update skip locked
+        order by i.seq, i.id limit $5 for update skip locked
     ) c
+), ranked as (
+    select id, cut, messages, row_number() over (partition by ekey order by seq, id) place, ekey from chosen
+), summed as (
+    select id, cut, sum(messages) over (order by place, ekey rows between unbounded preceding and 1 preceding) before from ranked
+), picked as (
+    select id, cut from summed where coalesce(before, 0) < $11
+), rest as (
+    insert into item (seq, release_id, ekey, lane, grp, kind, state, not_before, expires_at, attempt, avoid, indices, n)
+    select i.seq, i.release_id, i.ekey, i.lane, i.grp, i.kind, 1, i.not_before, i.expires_at, i.attempt, i.avoid,
+           i.indices[i.pos + $12 + 1 : i.n], i.n - i.pos - $12
+    from item i join picked on picked.id = i.id where picked.cut
 )
-update item set claim_link = $6, claim_slot = $7, claim_epoch = $8 from chosen where item.id = chosen.id
-returning item.id, item.release_id, item.ekey, item.lane, item.grp, item.kind, item.attempt, item.expires_at, item.indices, item.segs,
+update item set claim_link = $6, claim_slot = $7, claim_epoch = $8, version = version + 1,
+    indices = case when cut then indices[1 : pos + $12] else indices end, n = case when cut then pos + $12 else n end
+from picked where item.id = picked.id
+returning item.id, item.seq, item.release_id, item.ekey, item.lane, item.grp, item.kind, item.attempt, item.expires_at, item.indices, item.segs,
           item.pos, item.version
 """
 
@@ -108,13 +121,30 @@ async def claim(
     slot: int,
     epoch: int,
     avoid_me: bool,
+    skip: Sequence[str],
+    messages: int,
+    piece: int,
 ) -> list[asyncpg.Record]:
     """Claim items of a group and class: of ``enterprises`` enterprises after ``after``, ``each`` of each.
 
-    ``avoid_me``: leave items that failed on this link to the group's others.
+    At most about ``messages`` in all and ``piece`` of one item, whose rest stays free: what one worker claims, another cannot send.
+    A claim raises the item's version, so a former holder finds it stale.
+    ``skip``: enterprises that have enough claimed already.  ``avoid_me``: leave items that failed on this link to the group's others.
     """
     return await database.fetch(
-        _CLAIM, grp, lane, after, enterprises, each, link, slot, epoch, link if avoid_me else ""
+        _CLAIM,
+        grp,
+        lane,
+        after,
+        enterprises,
+        each,
+        link,
+        slot,
+        epoch,
+        link if avoid_me else "",
+        list(skip),
+        messages,
+        piece,
     )
 
 

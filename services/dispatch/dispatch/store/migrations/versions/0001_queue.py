@@ -76,8 +76,10 @@ create index release_chunk on release (chunk_id);
 create index release_taken on release using brin (taken_at);
 comment on table release is 'Released chunks as taken in, by release id: nothing else is ever submitted';
 
+create sequence item_seq;
 create table item (
     id           bigint   generated always as identity primary key,
+    seq          bigint   not null default nextval('item_seq'),
     release_id   text     not null references release (release_id),
     ekey         text     not null,
     lane         smallint not null,
@@ -98,7 +100,7 @@ create table item (
     claim_slot   smallint,
     claim_epoch  bigint
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 500);
-create index item_ready on item (grp, lane, ekey, id) where claim_link is null and state = 1 and not sweep;
+create index item_ready on item (grp, lane, ekey, seq, id) where claim_link is null and state = 1 and not sweep;
 create index item_waiting on item (not_before) where state = 0;
 create index item_claimed on item (claim_link, claim_slot) where claim_link is not null;
 create index item_expiring on item (expires_at);
@@ -106,6 +108,7 @@ create index item_swept on item (id) where sweep;
 create index item_release on item (release_id);
 create index item_ekey on item (ekey);
 comment on table item is 'Queue: one row per release, link group and reason, at most 500 messages; pos counts what is granted';
+comment on column item.seq is 'Order within an enterprise; the rest of an item that was cut keeps it';
 comment on column item.kind is '0 first submit, 1 retry after an answer, 2 resend of uncertain segments';
 comment on column item.state is '0 waits for not_before, 1 ready';
 comment on column item.segs is 'Null: whole messages; else one segment number per index';
