@@ -86,7 +86,7 @@ async def _services(runtime: Runtime, settings: IngestSettings, database: Databa
     await register.reload()
     composer = Composer(settings.state_dir / f"spool-{settings.instance}", inline_octets=settings.inline_octets)
     runtime.on_close(composer.close)
-    await composer.warm()
+    composer.warm()
     chunks: FastPath[Outbound] = FastPath(database, producer, ChunkOutbox())
     cancellations: FastPath[Withdrawn] = FastPath(database, producer, CancellationOutbox())
     limits = Limits(settings.max_text, settings.max_segments)

@@ -43,6 +43,7 @@ async def eventually(probe: Callable[[], Awaitable[Any]], *, within: float = 20.
 
 @dataclass
 class Running:
+    app: Any
     settings: IngestSettings
     runtime: Runtime
     http: httpx.AsyncClient
@@ -109,7 +110,7 @@ class Running:
         return str(answer.json().get("state"))
 
 
-@pytest.fixture(name="eventually")
+@pytest.fixture(name="eventually", scope="session")
 def _eventually() -> Any:
     return eventually
 
@@ -169,7 +170,7 @@ async def running(settings: IngestSettings) -> AsyncIterator[Running]:
         await http.aclose()
 
     try:
-        yield Running(settings, runtime, http, database, producer, runtime.clock.wall_ms() - 1_000)
+        yield Running(app, settings, runtime, http, database, producer, runtime.clock.wall_ms() - 1_000)
         if runtime._failure is not None:
             raise runtime._failure
     finally:

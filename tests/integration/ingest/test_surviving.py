@@ -8,10 +8,13 @@ import secrets
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
 import httpx
+import pytest
 
 from bus.outbox import Relay, Sweeper
 from contracts import events, topics
@@ -22,6 +25,7 @@ from servicekit.problems import Problem
 SINGLE = {"port": "95598", "class": "verification", "to": "13800138000", "content": "验证码 482913"}
 
 
+@pytest.mark.timeout(240)
 async def test_a_process_killed_after_its_answer_loses_nothing(start, postgres_url, eventually):
     """A real process is killed with SIGKILL under load; another one's relay publishes what it left."""
     async with start(postgres_url, relay_after_s=0.5) as other:
@@ -49,7 +53,7 @@ async def test_a_process_killed_after_its_answer_loses_nothing(start, postgres_u
                     except httpx.HTTPError:
                         return False
 
-                await eventually(ready, within=60)
+                await eventually(ready, within=120)
                 answered = await _load_until_killed(http, victim)
         finally:
             victim.kill()
@@ -147,27 +151,59 @@ async def test_the_sweeper_publishes_again_until_something_follows(start, postgr
         assert sweeps == 2
 
 
-async def test_without_postgresql_nothing_is_promised(start, postgres_url, postgres_admin_url):
-    import asyncpg
+@asynccontextmanager
+async def proxied(url: str) -> AsyncIterator[tuple[str, Callable[[bool], None]]]:
+    """A way to PostgreSQL that can be cut: every connection breaks, and new ones do too until it is mended."""
+    parts = urlsplit(url)
+    writers: set[asyncio.StreamWriter] = set()
+    cut = False
 
-    async with start(postgres_url) as service:
-        name = postgres_url.rpartition("/")[2]
-        admin = await asyncpg.connect(postgres_admin_url)
-        try:
-            await admin.execute(f"alter database {name} with allow_connections false")
-            await admin.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = $1", name)
-            answers = [await service.post("/v1/messages", SINGLE) for _ in range(3)]
-            answers.append(await service.post("/v1/tasks", {
-                "port": "95598", "class": "notice", "content": "x", "recipients": ["13800138000"]
-            }))  # fmt: skip
-        finally:
-            await admin.execute(f"alter database {name} with allow_connections true")
-            await admin.close()
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while data := await reader.read(65_536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if cut:
+            writer.close()
+            return
+        behind, ahead = await asyncio.open_connection(parts.hostname, parts.port)
+        writers.update((writer, ahead))
+        await asyncio.gather(pump(reader, ahead), pump(behind, writer))
+
+    def set_cut(to: bool) -> None:
+        nonlocal cut
+        cut = to
+        for writer in writers:
+            writer.transport.abort()
+        writers.clear()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    account = parts.netloc.rpartition("@")[0]
+    try:
+        yield urlunsplit(parts._replace(netloc=f"{account}@127.0.0.1:{port}")), set_cut
+    finally:
+        set_cut(True)
+        server.close()
+
+
+async def test_without_postgresql_nothing_is_promised(start, postgres_url, eventually):
+    async with proxied(postgres_url) as (url, cut), start(url) as service:
+        cut(True)
+        answers = [await service.post("/v1/messages", SINGLE) for _ in range(3)]
+        task = {"port": "95598", "class": "notice", "content": "x", "recipients": ["13800138000"]}
+        answers.append(await service.post("/v1/tasks", task))
         assert {answer.status_code for answer in answers} == {503}
         assert answers[0].headers["retry-after"] == "1"
-        deadline = time.monotonic() + 30
-        while (await service.post("/v1/messages", SINGLE)).status_code != 202:
-            assert time.monotonic() < deadline
+        cut(False)
+
+        async def accepted():
+            return (await service.post("/v1/messages", SINGLE)).status_code == 202
+
+        await eventually(accepted, within=30)
 
 
 async def test_acceptance_stops_before_the_disk_is_full(start, postgres_url):

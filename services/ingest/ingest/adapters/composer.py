@@ -177,10 +177,10 @@ class Composer:
             self._workers, mp_context=multiprocessing.get_context("spawn"), initializer=_begin_worker
         )
 
-    async def warm(self) -> None:
-        """Start the processes now, so that the first large task does not wait for imports."""
-        loop = asyncio.get_running_loop()
-        await asyncio.gather(*(loop.run_in_executor(self._pool, time.sleep, 0.05) for _ in range(self._workers)))
+    def warm(self) -> None:
+        """Begin to start the processes, so that the first large task does not wait for all of their imports."""
+        for _ in range(self._workers):
+            self._pool.submit(time.sleep, 0.05)
 
     async def compose(self, job: Job) -> Composed:
         """Return the composed task; raises `Refused`, or `ComposerError` when the worker died."""

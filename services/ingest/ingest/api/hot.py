@@ -10,6 +10,7 @@ import hashlib
 import time
 from typing import Any
 
+import structlog
 from opentelemetry.trace import SpanKind
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -22,9 +23,11 @@ from ingest.handlers.gate import Credentials
 from ingest.handlers.once import Answer, checked_key
 from servicekit import own_metrics
 from servicekit.database import DatabaseUnavailable
-from servicekit.problems import TOO_LARGE, UNAVAILABLE, Problem, problem_response
+from servicekit.problems import INTERNAL, TOO_LARGE, UNAVAILABLE, Problem, problem_response
 from servicekit.telemetry import current_traceparent, span
 from smstext import REASONS
+
+log = structlog.get_logger()
 
 PATH = "/v1/messages"
 MAX_BODY = 64 * 1024
@@ -54,7 +57,7 @@ class HotMessages:
                     answer = await self._answer(scope, receive, credentials, current_traceparent())
             else:
                 answer = await self._answer(scope, receive, credentials, "")
-        except (Problem, Refused, DatabaseUnavailable) as refusal:
+        except Exception as refusal:  # noqa: BLE001 - the framework's handler of last resort is not above this endpoint
             problem = as_problem(refusal)
             metrics.REFUSED.labels(problem.type.code).inc()
             status = str(problem.type.status)
@@ -122,7 +125,10 @@ def as_problem(refusal: Exception) -> Problem:
         if words is not None:
             problem.zh, problem.en = words
         return problem
-    return Problem(UNAVAILABLE, zh="数据库暂不可用", en="The database is unavailable", headers={"retry-after": "1"})
+    if isinstance(refusal, DatabaseUnavailable):
+        return Problem(UNAVAILABLE, zh="数据库暂不可用", en="The database is unavailable", headers={"retry-after": "1"})
+    log.error("request_failed", route=PATH, reason=type(refusal).__name__, exc_info=refusal)
+    return Problem(INTERNAL)
 
 
 class Shortcut:

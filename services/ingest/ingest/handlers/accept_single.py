@@ -119,6 +119,9 @@ class SingleAccepter:
 
     def _committed(self, task: asyncio.Task[None]) -> None:
         self._commits.discard(task)
+        if not task.cancelled():
+            # A fault of ours was handed to everybody who waited, and is logged where it is answered.
+            task.exception()
         if self._pending and self._timer is None:
             self._flush()
 
