@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import pytest
 
 from guanxin.stack.seed import BANK, CODES, POWER, SHOP
@@ -272,3 +274,15 @@ def test_logs_hold_neither_numbers_nor_contents(world, stack) -> None:
         text = log.read_text(encoding="utf-8", errors="replace")
         assert number not in text, log.name
         assert marker not in text, log.name
+
+
+@pytest.mark.parametrize("role", ["reviewer", "supervisor", "auditor", "admin"])
+def test_the_logins_that_are_printed_open_the_console(world, role) -> None:
+    login = next(each for each in world.document["console"]["logins"] if each["role"] == role)
+    with httpx.Client(base_url=world.document["console"]["url"], follow_redirects=True) as browser:
+        page = browser.get("/login").text
+        fields = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page))
+        assert fields["login"], "the form has no token against forgery"
+        answer = browser.post("/login", data={**fields, "name": login["user"], "password": login["password"]})
+        assert answer.status_code == 200, answer.text[:500]
+        assert not answer.url.path.startswith("/login"), answer.text[:500]
