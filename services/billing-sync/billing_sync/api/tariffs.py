@@ -48,7 +48,7 @@ def router(access: Access, database: Database, clock: Clock) -> APIRouter:
     @routes.get("/v1/tariffs", summary="资费版本 / Tariff versions, latest first")
     async def listed(
         _caller: Annotated[str, Depends(access)],
-        tenant: Annotated[str, Query(max_length=63)] = "",
+        tenant: Annotated[str, Query(pattern=r"^[a-z0-9-]{0,63}$")] = "",
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
     ) -> list[TariffOut]:
         async with database.connection() as connection:

@@ -1,5 +1,6 @@
 """Administration of rules and code templates: list, draft, try, put in force, roll back."""
 
+import asyncio
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -15,8 +16,12 @@ from spamfilter.domain.codes import PatternError, pattern_of
 from spamfilter.domain.matcher import Matcher
 from spamfilter.domain.rules import Rule, RuleError, RuleSet
 from spamfilter.handlers import rules as editing
+from spamfilter.handlers.explain import explain_all
 from spamfilter.handlers.policy import PolicyHolder
 from spamfilter.store.rulesets import Rulesets
+
+NO_NUL = r"^[^\x00]*$"
+"""PostgreSQL's text holds every character but this one."""
 
 Number = Annotated[int, Path(ge=1, le=2_000_000_000)]
 
@@ -32,7 +37,7 @@ class DraftRequest(BaseModel):
         examples=[[{"id": "invoice-900", "category": "invoice", "level": "hold", "all": [["代开发票"], ["@contact"]]}]],
     )
     remove: list[str] = Field(default=[], max_length=5_000, description="Ids of rules to take out")
-    note: str = Field(default="", max_length=400)
+    note: str = Field(default="", max_length=400, pattern=NO_NUL)
     activate: bool = Field(default=False, description="Put the new set in force at once (role admin)")
 
 
@@ -77,7 +82,9 @@ class TemplateRequest(BaseModel):
 
     tenant: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
     port: str = Field(pattern=r"^[0-9]{3,21}$")
-    pattern: str = Field(min_length=6, max_length=300, examples=["【关心】您的验证码是{code}，{minutes}分钟内有效。"])
+    pattern: str = Field(
+        min_length=6, max_length=300, pattern=NO_NUL, examples=["【关心】您的验证码是{code}，{minutes}分钟内有效。"]
+    )
 
 
 class TemplateOut(TemplateRequest):
@@ -149,14 +156,16 @@ def router(access: Access, rulesets: Rulesets, policy: PolicyHolder, clock: Cloc
 
     @routes.post("/v1/rulesets/{number}/test", tags=["rules"], summary="试运行 / Try a set on texts")
     async def tried(number: Number, request: TrialRequest, _caller: viewer) -> TrialOut:
-        there, here = Matcher(await _get(rulesets, number)), policy.current.matcher
+        there = await asyncio.to_thread(Matcher, await _get(rulesets, number))
+        here = policy.current.matcher
         at = clock.wall_ms()
-        pairs = [(there.explain(t, request.port, at), here.explain(t, request.port, at)) for t in request.texts]
+        new = await explain_all(there, request.texts, request.port, at)
+        old = await explain_all(here, request.texts, request.port, at)
         return TrialOut(
             ruleset=there.version,
             against=here.version,
-            changed=[i for i, (new, old) in enumerate(pairs) if new.verdict != old.verdict],
-            results=[screened_out(new, there.version) for new, _ in pairs],
+            changed=[i for i, (one, other) in enumerate(zip(new, old, strict=True)) if one.verdict != other.verdict],
+            results=[screened_out(one, there.version) for one in new],
         )
 
     @routes.get("/v1/code-templates", tags=["codes"], summary="验证码模板 / Approved code templates")

@@ -9,6 +9,7 @@ from servicekit.clock import Clock
 from spamfilter.api.access import Access, Caller, Role
 from spamfilter.domain.matcher import Matcher, Screening
 from spamfilter.domain.soundness import MAX_TEXT
+from spamfilter.handlers.explain import explain_all
 from spamfilter.handlers.policy import PolicyHolder
 
 MAX_TEXTS = 1_000
@@ -85,7 +86,9 @@ def router(access: Access, policy: PolicyHolder, clock: Clock) -> APIRouter:
         matcher: Matcher = policy.current.matcher
         at = clock.wall_ms() if request.at is None else request.at
         texts = request.texts if request.texts is not None else [request.text or ""]
-        results = [screened_out(matcher.explain(text, request.port, at), matcher.version) for text in texts]
-        return ScreenResponse(ruleset=matcher.version, results=results)
+        found = await explain_all(matcher, texts, request.port, at)
+        return ScreenResponse(
+            ruleset=matcher.version, results=[screened_out(screening, matcher.version) for screening in found]
+        )
 
     return routes
