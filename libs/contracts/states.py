@@ -49,7 +49,7 @@ def stronger(old: int, new: int) -> int:
     """Return the state that stands after ``new`` arrives where ``old`` stood (both octets of a state vector)."""
     if (old, new) in _REPLACES:
         return new
-    return new if new > old else old
+    return max(old, new)
 
 
 FINAL_STATES: frozenset[State] = frozenset(state for state in State if state.final)

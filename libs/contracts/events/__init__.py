@@ -44,4 +44,22 @@ EVENT_TYPES: dict[str, type[msgspec.Struct]] = {
 }
 """Every event by its type name, all of version 1."""
 
-__all__ = [*EVENT_TYPES, "EVENT_TYPES"]
+__all__ = [
+    "EVENT_TYPES",
+    "ChunkAccepted",
+    "ChunkJudged",
+    "ChunkReleased",
+    "ChunkScreened",
+    "MessageReceived",
+    "MessagesClosed",
+    "MessagesDecided",
+    "MessagesQueued",
+    "OptedOut",
+    "SegmentsAnswered",
+    "SegmentsCharged",
+    "SegmentsReported",
+    "SegmentsUncertain",
+    "SenderCounted",
+    "TariffActivated",
+    "TaskCancelled",
+]

@@ -6,10 +6,11 @@ import copy
 from pathlib import Path
 from typing import Any
 
-import contracts
 import jsonschema
 import msgspec
 import pytest
+
+import contracts
 from contracts.envelope import EnvelopeError, decode, encode
 from contracts.events import EVENT_TYPES
 from contracts.examples import examples

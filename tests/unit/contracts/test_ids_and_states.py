@@ -7,12 +7,13 @@ import uuid
 from datetime import date
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from contracts.chunk import Chunk, Entry, render
 from contracts.ids import IdError, day_of, epoch_ms_of, event_id, message_id, new_id, parse_message_id, segment_id
 from contracts.lanes import LANES, Lane
 from contracts.states import FINAL_STATES, STATE_BY_LABEL, State, stronger
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 @given(st.integers(0, (1 << 48) - 1), st.binary(min_size=10, max_size=10))
