@@ -8,6 +8,7 @@ import msgspec
 import structlog
 
 from bus.consumer import Consumer
+from bus.handling import StatefulHandler
 from bus.outbox import Relay
 from bus.producer import Producer
 from contracts import topics
@@ -66,7 +67,6 @@ class Worker:
         configs: Sequence[LinkConfig],
         *,
         clock: Clock | None = None,
-        limits: object = None,
     ) -> None:
         self.settings = settings
         self.database = database
@@ -117,7 +117,6 @@ class Worker:
         self.relay: Relay[Outgoing] = Relay("dispatch.outbox", database, producer, OutboxRows())
         self.intake = Intake(clock=self.clock, routes=lambda: self.leases.routes, on_taken=self._on_taken)
         self.cancel = Cancel(clock=self.clock, wake_sweeper=self.sweeper.wake)
-        del limits
 
     def _on_mo(self, mo_ids: list[int]) -> None:
         self.replies.offer(mo_ids)
@@ -130,32 +129,22 @@ class Worker:
 
     def consumers(self) -> list[tuple[str, Consumer]]:
         """Return the consumers of releases and of cancels."""
-        common = {
-            "bootstrap_servers": self.settings.kafka_bootstrap_servers,
-            "producer": self.producer,
-            "database": self.database,
-            "instance": self.settings.instance,
-        }
+        suffix = self.settings.group_suffix
         return [
-            (
-                "releases",
-                Consumer(
-                    group=f"dispatch{self.settings.group_suffix}",
-                    topics=topics.topics_of(topics.RELEASED),
-                    handler=self.intake,
-                    **common,
-                ),
-            ),
-            (
-                "cancels",
-                Consumer(
-                    group=f"dispatch.cancel{self.settings.group_suffix}",
-                    topics=[topics.CANCELLED],
-                    handler=self.cancel,
-                    **common,
-                ),
-            ),
+            ("releases", self._consumer(f"dispatch{suffix}", topics.topics_of(topics.RELEASED), self.intake)),
+            ("cancels", self._consumer(f"dispatch.cancel{suffix}", [topics.CANCELLED], self.cancel)),
         ]
+
+    def _consumer(self, group: str, names: Sequence[str], handler: StatefulHandler) -> Consumer:
+        return Consumer(
+            bootstrap_servers=self.settings.kafka_bootstrap_servers,
+            group=group,
+            topics=names,
+            handler=handler,
+            producer=self.producer,
+            database=self.database,
+            instance=self.settings.instance,
+        )
 
     async def prepare(self) -> None:
         """Make tables, watchdog and routes ready; before any socket to a carrier exists."""

@@ -40,7 +40,7 @@ def watch(pidfd: int, stream: int, kill_after_s: float = KILL_AFTER_S) -> bool:
             continue
         if time.monotonic() >= deadline + kill_after_s:
             try:
-                signal.pidfd_send_signal(pidfd, signal.SIGKILL)  # type: ignore[attr-defined]
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
             except ProcessLookupError:
                 return False
             return True

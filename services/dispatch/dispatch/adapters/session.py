@@ -141,7 +141,7 @@ class SlotSession:
     # Inside -----------------------------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
-        while not self._stopping:
+        while True:
             await self._attempt()
             if self._stopping:
                 return

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from bus.handling import Effect
 from bus.records import Batch
 from contracts.envelope import partition_key
-from contracts.events import TaskCancelled
+from contracts.events.ingest import TaskCancelled
 from dispatch.store import queue
 from servicekit.clock import Clock
 from servicekit.database import Connection

@@ -23,7 +23,7 @@ from dispatch.domain.work import Head, Release, Work
 from dispatch.handlers.linkstate import MARKETING, LinkState
 from dispatch.store import queue
 from servicekit.clock import Clock
-from servicekit.database import Database
+from servicekit.database import Connection, Database
 
 log = structlog.get_logger()
 
@@ -210,12 +210,12 @@ class Claimer:
 
     async def _load(self, rows: list[asyncpg.Record], claim: tuple[str, int]) -> list[Work]:
         missing = {row["release_id"] for row in rows if self.cache.get(row["release_id"]) is None}
-        releases = {}
+        releases: dict[str, Release | None] = {}
         if missing:
             for row in await queue.payloads(self._database, list(missing)):
-                release = release_of(row)
-                releases[row["release_id"]] = release
-                self.cache.put(release, len(row["payload"]))
+                loaded = release_of(row)
+                releases[row["release_id"]] = loaded
+                self.cache.put(loaded, len(row["payload"]))
         works = []
         for row in rows:
             release = releases.get(row["release_id"]) or self.cache.get(row["release_id"])
@@ -262,7 +262,7 @@ class Claimer:
                     await self._skip_known(connection, work)
                 work.checked_at = now
 
-    async def _skip_known(self, connection: queue.Connection, work: Work) -> None:
+    async def _skip_known(self, connection: Connection, work: Work) -> None:
         """Leave out segments whose receipt came while they were uncertain."""
         known = await queue.resolved(connection, work.release.head.release_id)
         work.known = known

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from bus.handling import Effect
 from bus.records import Batch, Invalid, Record
 from contracts.envelope import partition_key
-from contracts.events import ChunkReleased
+from contracts.events.review import ChunkReleased
 from contracts.events.dispatch import CloseCause
 from contracts.lanes import LANES
 from dispatch import metrics

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 
 import structlog
 
@@ -102,6 +103,6 @@ class OutboxRows:
         """Return the event of a row."""
         return [(row.topic, envelope.decode(row.payload, row.type))]
 
-    async def mark(self, connection: Connection, rows: list[Outgoing]) -> None:
+    async def mark(self, connection: Connection, rows: Sequence[Outgoing]) -> None:
         """Forget acknowledged rows."""
         await connection.execute("delete from outbox where id = any($1)", [row.id for row in rows])

@@ -6,6 +6,7 @@ in the queue.  Only open grants are read: milliseconds, whatever the backlog.
 
 from __future__ import annotations
 
+import asyncpg
 import structlog
 
 from dispatch import metrics
@@ -51,7 +52,7 @@ async def take_slot(
 
 
 async def _settle(
-    tx: Connection, link: LinkConfig, grant: queue.asyncpg.Record, pairs: list[tuple[int, int]], now_ms: int
+    tx: Connection, link: LinkConfig, grant: asyncpg.Record, pairs: list[tuple[int, int]], now_ms: int
 ) -> Outgoing:
     release = release_of(grant)
     chunk, head = release.chunk, release.head

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import asyncpg
 import structlog
 
 from contracts.events.dispatch import CloseCause
@@ -90,7 +91,7 @@ class Sweeper:
             return True
         return False
 
-    async def _close(self, tx: Connection, row: queue.asyncpg.Record, now_ms: int) -> list[Outgoing]:
+    async def _close(self, tx: Connection, row: asyncpg.Record, now_ms: int) -> list[Outgoing]:
         release = self._cache.get(row["release_id"])
         if release is None:
             stored = await tx.fetchrow("select * from release where release_id = $1", row["release_id"])

@@ -201,7 +201,7 @@ async def resolved(connection: Connection | Database, release_id: str) -> set[tu
 
 async def sweepable(tx: Connection, now_ms: int, limit: int) -> list[asyncpg.Record]:
     """Lock items that are expired or marked by a cancel; the caller closes what has ended and rewrites or deletes the rest."""
-    return await tx.fetch(_SWEEP, now_ms, limit)
+    return list(await tx.fetch(_SWEEP, now_ms, limit))
 
 
 async def shrink(tx: Connection, item: int, indices: list[int], segs: list[int] | None, expires_at: int) -> None:
