@@ -48,7 +48,8 @@ class CodeCaps:
             )
             if limit
         ]
-        self._kept = max((limit for _, limit, _ in self._spans), default=0)
+        # Twice what any limit looks at: a code that comes again after others must not push one of them out.
+        self._kept = 2 * max((limit for _, limit, _ in self._spans), default=0)
         self._sent: OrderedDict[tuple[str, str], list[tuple[int, str, int]]] = OrderedDict()
 
     def recall(self, enterprise: str, sender: str, chunk_id: str, index: int, at: int) -> None:
