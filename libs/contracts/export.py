@@ -18,7 +18,7 @@ VERSION = 1
 
 def event_schema(name: str) -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of one event in its envelope."""
-    schema = msgspec.json.schema(Envelope[EVENT_TYPES[name]])  # type: ignore[misc]
+    schema = msgspec.json.schema(Envelope[EVENT_TYPES[name]])  # type: ignore[valid-type,misc]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"urn:guanxin:event:{name}:{VERSION}",
