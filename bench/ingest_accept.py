@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 class Caller(asyncio.Protocol):
     """One keep-alive connection: sends the request again as soon as the answer is there, until told to stop."""
 
-    def __init__(self, make: "Maker", until: float, latencies: list[float], refused: list[bytes]) -> None:
+    def __init__(self, make: Maker, until: float, latencies: list[float], refused: list[bytes]) -> None:
         self._make = make
         self._until = until
         self._latencies = latencies
@@ -63,7 +63,7 @@ class Caller(asyncio.Protocol):
 class Maker:
     """Builds requests; numbers run on, so that no two messages go to the same phone at once."""
 
-    def __init__(self, host: str, path: str, key: str, body: "object") -> None:
+    def __init__(self, host: str, path: str, key: str, body: object) -> None:
         self._head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {key}\r\nContent-Length: "
         self._body = body
         self._count = 0
@@ -87,7 +87,7 @@ async def load(url: str, make: Maker, connections: int, seconds: float) -> tuple
     callers = []
     for _ in range(connections):
         _, caller = await loop.create_connection(
-            lambda: Caller(make, begun + seconds, latencies, refused), parts.hostname, parts.port
+            lambda: Caller(make, begun + seconds, latencies, refused), parts.hostname or "127.0.0.1", parts.port or 80
         )
         callers.append(caller)
     await asyncio.gather(*(caller.done for caller in callers))
@@ -138,7 +138,12 @@ async def main() -> None:
             for each in range(options.recipients)
         ]
         return json.dumps(
-            {"port": options.port, "class": "notice", "template": "尊敬的{name}，电费{amount}元", "recipients": recipients}
+            {
+                "port": options.port,
+                "class": "notice",
+                "template": "尊敬的{name}，电费{amount}元",
+                "recipients": recipients,
+            }
         ).encode()
 
     for name, path, body, connections, each in (
