@@ -18,7 +18,7 @@ VERSION = 1
 
 def event_schema(name: str) -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of one event in its envelope."""
-    schema = msgspec.json.schema(Envelope[EVENT_TYPES[name]])  # type: ignore[valid-type,misc]
+    schema = msgspec.json.schema(Envelope[EVENT_TYPES[name]])  # type: ignore[valid-type]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"urn:guanxin:event:{name}:{VERSION}",
@@ -100,9 +100,8 @@ def _definition_differences(name: str, old: dict[str, Any], new: dict[str, Any])
             found.append(f"{name}.{field}: removed")
         elif _shape(shape) != _shape(new_properties[field]):
             found.append(f"{name}.{field}: type changed")
-    for field in sorted(set(new.get("required", [])) - set(old.get("required", []))):
-        found.append(f"{name}.{field}: became required")
-    return found
+    required = sorted(set(new.get("required", [])) - set(old.get("required", [])))
+    return [*found, *(f"{name}.{field}: became required" for field in required)]
 
 
 def _shape(schema: Any) -> Any:
