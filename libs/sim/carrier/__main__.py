@@ -17,7 +17,8 @@ import uvicorn
 import uvloop
 
 from carrier.dialects import NAMES, dialect
-from sim.carrier.faults import Faults, FaultsError, changed
+from carrier.errors import UsageError
+from sim.carrier.faults import Faults, changed
 from sim.carrier.gateway import Account, Gateway
 from sim.carrier.http import build_app
 from sim.carrier.script import Step, parse_script
@@ -31,6 +32,15 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--http-port", type=int, required=True)
     parser.add_argument("--account", action="append", default=[], metavar="NAME:SECRET[:SESSIONS]")
     parser.add_argument("--accounts-file", type=Path, help='JSON list of {"account", "secret", "sessions"}')
+    parser.add_argument(
+        "--listener",
+        action="append",
+        default=[],
+        metavar="NAME=HOST:PORT[=LOGIN]",
+        help="where account NAME waits for receipts and replies, where the carrier calls (SGIP); "
+        "the secret of that bind is the account's own, or GUANXIN_SIM_LISTENER_PASSWORD",
+    )
+    parser.add_argument("--settings", default="{}", help="JSON object: the dialect's settings of the link")
     parser.add_argument("--faults", default="{}", help="JSON object, as PUT /faults takes it")
     parser.add_argument("--script", type=Path, help="JSON list of {at_s, faults}")
     return parser.parse_args(argv)
@@ -58,7 +68,21 @@ def _accounts(options: argparse.Namespace) -> list[Account]:
         raise ValueError(
             "no account: give --account, --accounts-file or GUANXIN_SIM_SYSTEM_ID and GUANXIN_SIM_PASSWORD"
         )
-    return accounts
+    return _with_listeners(accounts, options.listener)
+
+
+def _with_listeners(accounts: list[Account], listeners: Sequence[str]) -> list[Account]:
+    """Return the accounts, each with the listener that was given for it."""
+    by_name = {account.account: account for account in accounts}
+    for text in listeners:
+        name, _, rest = text.partition("=")
+        where, _, login = rest.partition("=")
+        if name not in by_name or not where:
+            raise ValueError("--listener: NAME=HOST:PORT of a known account")
+        account = by_name[name]
+        secret = account.listener_secret or os.environ.get("GUANXIN_SIM_LISTENER_PASSWORD") or account.secret
+        by_name[name] = msgspec.structs.replace(account, listener=where, listener_account=login, listener_secret=secret)
+    return list(by_name.values())
 
 
 async def _follow(gateway: Gateway, steps: Sequence[Step]) -> None:
@@ -90,10 +114,11 @@ def main(argv: Sequence[str]) -> int:
         accounts = _accounts(options)
         faults = changed(Faults(), msgspec.json.decode(options.faults, type=dict))
         steps = parse_script(options.script.read_bytes()) if options.script else []
-    except (ValueError, OSError, FaultsError) as error:
+        settings = msgspec.json.decode(options.settings, type=dict)
+        gateway = Gateway(dialect(options.protocol, settings), accounts, faults)
+    except (ValueError, OSError, UsageError) as error:  # FaultsError is a ValueError
         print(f"sim.carrier: {error}", file=sys.stderr)
         return 2
-    gateway = Gateway(dialect(options.protocol), accounts, faults)
     uvloop.run(_serve(options, gateway, steps))
     return 0
 

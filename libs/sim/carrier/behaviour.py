@@ -69,6 +69,17 @@ class Behaviour:
         """Whether the answer to an accepted submit is lost."""
         return bool(self.faults.drop_response) and self._random.random() < self.faults.drop_response
 
+    def latency_s(self) -> float:
+        """Draw the time from a submit to its answer."""
+        faults = self.faults
+        if not faults.latency_jitter_ms:
+            return faults.latency_ms / 1000
+        return (faults.latency_ms + self._random.random() * faults.latency_jitter_ms) / 1000
+
+    def garbage_now(self) -> bool:
+        """Whether octets that are no PDU follow this write."""
+        return self._hits(self.faults.garbage)
+
     def receipt(self, recipient: str) -> ReceiptPlan | None:
         """Plan the receipt of one accepted segment; None when it never comes."""
         faults = self.faults

@@ -64,8 +64,20 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Cuts every session, one after another, with this pause between two cuts."""
     refuse_bind: bool = False
     """Refuses every bind as a temporary error."""
-    accept_delay_ms: Milliseconds = 0
-    """Time a bind waits for its answer."""
+    wrong_proof: bool = False
+    """Binds are accepted with a digest made of another secret, where the protocol has one."""
+    newest_wins: bool = False
+    """A session above the agreed number is let in and the account's oldest is cut, instead of the refusal."""
+    latency_jitter_ms: Milliseconds = 0
+    """Added to the latency, evenly spread: answers overtake one another."""
+    fragment_octets: Annotated[int, msgspec.Meta(ge=0, le=65_536)] = 0
+    """Largest piece written at once; 0: everything in one."""
+    cut_after_octets: Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)] = 0
+    """Each session is cut after so many octets to the client, wherever in a PDU that is; 0: never."""
+    garbage: Ratio = 0
+    """Writes after which octets follow that are no PDU."""
+    listener_pause_ms: Milliseconds = 1000
+    """Pause before an account's own listener is called again after it refused or could not be reached."""
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**32)] = 1
 
     def __post_init__(self) -> None:

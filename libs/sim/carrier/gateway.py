@@ -16,8 +16,8 @@ import structlog
 
 import smstext
 from carrier import events
-from carrier.dialect import Dialect
-from carrier.model import Mo, Outcome, Refusal, Report, Submit
+from carrier.dialect import Dialect, Kind
+from carrier.model import BindMode, Mo, Outcome, Refusal, Report, Role, Submit
 from sim.carrier.behaviour import Behaviour, Fate, ReceiptPlan
 from sim.carrier.connection import Connection
 from sim.carrier.faults import Faults
@@ -35,11 +35,18 @@ _DUE_AT_MOST = 2_000
 
 
 class Account(msgspec.Struct, frozen=True):
-    """Who may bind: the protocol's own account name, its secret, and the sessions agreed."""
+    """Who may bind: the protocol's own account name, its secret, and the sessions agreed.
+
+    ``listener`` (``host:port``) is where the provider waits for receipts and replies, in protocols in which the carrier
+    calls; the carrier binds there as ``listener_account`` (the same account when empty) with ``listener_secret``.
+    """
 
     account: str
     secret: str
     sessions: int = 1
+    listener: str = ""
+    listener_account: str = ""
+    listener_secret: str = ""
 
 
 class _Receipt(msgspec.Struct, gc=False):
@@ -84,6 +91,15 @@ class Gateway:
         self._turn = 0
         self._next_cut = 0.0
         self._server: asyncio.Server | None = None
+        self._callers: dict[str, Connection] = {}
+        self._call_again: dict[str, float] = {}
+        self._calls: set[asyncio.Task[None]] = set()
+        calls = Kind.DELIVER in dialect.rights(Role.CLIENT, BindMode.RECEIVER).send
+        for account in accounts:
+            if account.listener and not calls:
+                raise ValueError(f"account {account.account}: in {dialect.name} the carrier calls no listener")
+            if account.listener and not account.listener.rpartition(":")[2].isdecimal():
+                raise ValueError(f"account {account.account}: listener is not host:port")
 
     async def listen(self, host: str, port: int) -> int:
         """Start listening; returns the port (0 asks for a free one)."""
@@ -101,6 +117,8 @@ class Gateway:
         """Stop listening and cut every session."""
         if self._server is not None:
             self._server.close()
+        for call in list(self._calls):
+            call.cancel()
         for connection in list(self._connections):
             connection.cut()
 
@@ -118,6 +136,8 @@ class Gateway:
     def gone(self, connection: Connection) -> None:
         """A TCP connection ended; its session, if it was bound, with it."""
         self._connections.discard(connection)
+        if connection.caller is not None:
+            self._hung_up(connection)
         bound = self.bound.get(connection.account, [])
         if connection in bound:
             bound.remove(connection)
@@ -135,13 +155,58 @@ class Gateway:
             if refusal is None and self.behaviour.faults.refuse_bind:
                 refusal = Refusal.TEMPORARY
             if refusal is None and len(self.bound.get(request.account, [])) >= account.sessions:
-                counts["over_sessions"] += 1
-                refusal = Refusal.LIMIT
+                refusal = self._one_too_many(request.account)
         counts["binds_accepted" if refusal is None else "binds_refused"] += 1
         if refusal is None:
             self.bound.setdefault(request.account, []).append(connection)
             self.stats.account(request.account).session_opened()
         return refusal
+
+    def _one_too_many(self, account: str) -> Refusal | None:
+        counts = self.stats.account(account).counts
+        counts["over_sessions"] += 1
+        if not self.behaviour.faults.newest_wins:
+            return Refusal.LIMIT
+        oldest = self.bound[account][0]
+        counts["replaced"] += 1
+        oldest.cut()
+        self.gone(oldest)
+        return None
+
+    # Calls ------------------------------------------------------------------------------------------------------------
+
+    def called(self, connection: Connection) -> None:
+        """A provider's listener let us in."""
+        connection.stats.counts["calls"] += 1
+        self._send_due(self.clock())
+
+    def _hung_up(self, connection: Connection) -> None:
+        if self._callers.get(connection.account) is connection:
+            del self._callers[connection.account]
+        if not connection.takes_delivers:
+            connection.stats.counts["calls_failed"] += 0 if connection.was_bound else 1
+        self._call_again[connection.account] = self.clock() + self.behaviour.faults.listener_pause_ms / 1000
+
+    def _call_listeners(self, now: float) -> None:
+        """Call whoever has something waiting and no session of ours: an SGIP gateway calls when it has to (3.1)."""
+        for account in self.accounts.values():
+            name = account.account
+            if account.listener and self._ready.get(name) and name not in self._callers:
+                if now < self._call_again.get(name, 0.0):
+                    continue
+                self._callers[name] = Connection(self, account)
+                call = asyncio.get_running_loop().create_task(self._call(account, self._callers[name]))
+                self._calls.add(call)
+                call.add_done_callback(self._calls.discard)
+
+    async def _call(self, account: Account, connection: Connection) -> None:
+        host, _, port = account.listener.rpartition(":")
+        try:
+            await asyncio.get_running_loop().create_connection(lambda: connection, host, int(port))
+        except OSError as error:
+            log.warning("listener_unreachable", account=account.account, reason=type(error).__name__)
+            connection.stats.counts["calls_failed"] += 1
+            self._hung_up(connection)
 
     # Submits ----------------------------------------------------------------------------------------------------------
 
@@ -169,15 +234,16 @@ class Gateway:
         if plan is not None and early:
             self._plan_receipts(connection, submit, message_id, plan, now - 1.0)
             self._send_due(now)
+        latency = behaviour.latency_s()
         if behaviour.response_lost():
             counts["unanswered"] += 1
             connection.lost += 1
-        elif faults.latency_ms:
-            self.late.put(now + faults.latency_ms / 1000, _Late(connection, received.handle, 0, message_id))
+        elif latency:
+            self.late.put(now + latency, _Late(connection, received.handle, 0, message_id))
         else:
             connection.answers.append((received.handle, 0, message_id))
         if plan is not None and not early:
-            self._plan_receipts(connection, submit, message_id, plan, now + faults.latency_ms / 1000 + plan.delay_s)
+            self._plan_receipts(connection, submit, message_id, plan, now + latency + plan.delay_s)
 
     def _reject(self, connection: Connection, handle: int, fate: Fate, now: float) -> None:
         counts, faults = connection.stats.counts, self.behaviour.faults
@@ -187,8 +253,9 @@ class Gateway:
             if faults.window and connection.waiting > faults.window:
                 counts["over_window"] += 1
         outcome = Outcome.THROTTLED if fate is Fate.THROTTLE else Outcome.PERMANENT
-        if faults.latency_ms:
-            self.late.put(now + faults.latency_ms / 1000, _Late(connection, handle, outcome, ""))
+        latency = self.behaviour.latency_s()
+        if latency:
+            self.late.put(now + latency, _Late(connection, handle, outcome, ""))
         else:
             connection.answers.append((handle, outcome, ""))
 
@@ -222,24 +289,26 @@ class Gateway:
         self, connection: Connection, submit: Submit, message_id: str, plan: ReceiptPlan, due: float
     ) -> None:
         stamp = time.strftime("%y%m%d%H%M", time.gmtime(self.wall() + 8 * 3600))
-        ids = [self.behaviour.written_id(message_id)] * plan.copies
-        if plan.wrong_first:
-            ids.insert(0, self.dialect.message_id(self._serial + 0x7000, self.wall()))
         counts = connection.stats.counts
-        for written in ids:
-            counts["receipts_waiting"] += 1
-            report = Report(
-                message_id=written,
-                state=plan.state,
-                final=True,
-                stat=plan.stat,
-                error=plan.error,
-                recipient=submit.destination,
-                sender=submit.source,
-                submitted=stamp,
-                done=stamp,
-            )
-            self._receipts.put(due, _Receipt(connection.account, id(connection), report))
+        for place, recipient in enumerate((submit.destination, *submit.more_destinations)):
+            own_id = self.dialect.group_id(message_id, place)
+            ids = [self.behaviour.written_id(own_id)] * plan.copies
+            if plan.wrong_first:
+                ids.insert(0, _strange(own_id))
+            for written in ids:
+                counts["receipts_waiting"] += 1
+                report = Report(
+                    message_id=written,
+                    state=plan.state,
+                    final=True,
+                    stat=plan.stat,
+                    error=plan.error,
+                    recipient=recipient,
+                    sender=submit.source,
+                    submitted=stamp,
+                    done=stamp,
+                )
+                self._receipts.put(due, _Receipt(connection.account, id(connection), report))
 
     def say(self, account: str, sender: str, recipient: str, text: str) -> int:
         """Queue a message from a phone to a port, split when long; returns its segments."""
@@ -275,6 +344,7 @@ class Gateway:
         for connection in touched:
             connection.flush()
         self._send_due(now)
+        self._call_listeners(now)
         for connection in list(self._connections):
             connection.check_timer(now)
         self._cut_one(now)
@@ -292,6 +362,9 @@ class Gateway:
     def _hand_over(self, account: str, queue: deque[Report | Mo], now: float) -> None:
         sessions = [connection for connection in self.bound.get(account, []) if connection.takes_delivers]
         self._turn += 1
+        caller = self._callers.get(account)
+        if caller is not None and caller.takes_delivers:
+            sessions.append(caller)
         for offset in range(len(sessions)):
             if not queue:
                 return
@@ -347,6 +420,11 @@ class Sample(msgspec.Struct, frozen=True):
     text: str
     segments: int
     account: str
+
+
+def _strange(message_id: str) -> str:
+    """Return an id of the same notation that nobody was given."""
+    return f"{int(message_id, 16) ^ 0x70000000:0{len(message_id)}x}"
 
 
 def _shown(received: Received, dialect: Dialect) -> Sample:

@@ -183,6 +183,10 @@ COUNTERS: tuple[str, ...] = (
     "binds_refused",
     "over_sessions",
     "disconnects",
+    "replaced",
+    "garbage",
+    "calls",
+    "calls_failed",
     "peer_errors",
 )
 """Counters of an account and, summed, of the simulator."""
