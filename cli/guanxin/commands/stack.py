@@ -90,9 +90,9 @@ def _rise(
                     failure = event
                 case "up":
                     follower.pause()
-                    _present(local, event, console, as_json=as_json)
                     if owner and settings.stack.demo:
                         _demo(local, as_json=as_json)
+                    _present(local, event, console, as_json=as_json)
                     if hold and owner:
                         console.print(t("按 Ctrl-C 停止。", "Ctrl-C stops everything."))
                 case _:

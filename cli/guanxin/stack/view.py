@@ -119,11 +119,19 @@ def components(document: dict[str, Any]) -> Table:
 
 def where_to_look(console: Console, document: dict[str, Any]) -> None:
     """Print the addresses, the demo's logins and the key."""
-    console.print(f"[bold]{t('控制台', 'Console')}[/]   {document['console']['url']}")
+    console.print(f"\n[bold]{t('控制台', 'Console')}[/]    {document['console']['url']}")
     for login in document["console"]["logins"]:
-        console.print(f"            {login['role']}: {login['user']} / {login['password']}")
-    console.print(f"[bold]{t('接口', 'API')}[/]       {document['api']['url']}")
-    console.print(f"            {t('密钥', 'key')}: {document['api']['key']}")
-    console.print(f"[bold]Kafka[/]     {document['kafka']['bootstrap_servers']}")
-    hint = t("停止：make down   清空：make reset   状态：", "stop: make down   wipe: make reset   status: ")
-    console.print(f"[dim]{hint}guanxin stack status[/]")
+        console.print(f"           {login['role']}: {login['user']} / {login['password']}")
+    console.print(f"[bold]{t('接口', 'API')}[/]        {document['api']['url']}")
+    console.print(f"           {t('密钥', 'key')}: {document['api']['key']}")
+    for item in document["components"]:
+        if item["kind"] == "simulator" and "http" in item["ports"]:
+            console.print(
+                f"[bold]{t('模拟器', 'Simulator')}[/]  http://127.0.0.1:{item['ports']['http']}/stats  ({item['name']})"
+            )
+        if "sftp" in item["ports"]:
+            console.print(f"[bold]SFTP[/]       127.0.0.1:{item['ports']['sftp']}  ({t('话单', 'charging files')})")
+    console.print(f"[bold]Kafka[/]      {document['kafka']['bootstrap_servers']}")
+    command = t("命令行：. .venv/bin/activate 后运行 guanxin", "command line: . .venv/bin/activate, then guanxin")
+    hint = t("停止：make down   清空：make reset", "stop: make down   wipe: make reset")
+    console.print(f"[dim]{command}   {hint}[/]")
