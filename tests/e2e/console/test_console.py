@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import httpx
 import pytest
+from openpyxl import load_workbook
 from playwright.async_api import expect
 
 pytestmark = pytest.mark.browser
@@ -74,6 +77,42 @@ async def test_the_task_page_shows_why_and_a_rejection_cites_a_standard(served, 
     await expect(page.locator(".gx-toast")).to_contain_text("已驳回 1 个任务")
     row = await served.database.fetchrow("select state, cited, decided_by from item where task_id = $1", task)
     assert tuple(row) == ("rejected", "YW-2", "reviewer")
+
+
+async def test_an_approval_on_the_task_page_leads_on_and_can_still_be_undone(served, browse):
+    first = await served.hold(BILL, 60)
+    second = await served.hold(LOAN, 60, port="10655002")
+    person = await browse()
+    await person.at_queue("supervisor")
+    page = person.page
+    await page.goto(f"{served.url}/tasks/{first}")
+    await page.fill("#rv-approve-note", "已电话核实")
+    await page.locator("[data-act=approve]").click()
+    await page.wait_for_url(f"**/tasks/{second}")
+    assert await served.database.fetchval("select note from item where task_id = $1", first) == "已电话核实"
+    await expect(page.locator(".gx-toast-success")).to_contain_text("已放行 1 个任务")
+    await page.keyboard.press("u")
+    await page.wait_for_url(f"**/tasks/{first}")
+    assert await served.state(first) == "claimed"
+    await page.locator("[data-act=fastlane]").click()
+    await expect(page.locator(".badge.bg-orange")).to_contain_text("快速通道")
+
+
+async def test_the_queue_is_filtered_and_keeps_its_filter_when_it_updates(served, browse):
+    await served.hold(BILL, 60)
+    await served.hold(LOAN, 60, port="10655002", word="贷款")
+    person = await browse()
+    await person.at_queue("reviewer")
+    page = person.page
+    await expect(page.locator(".rv-row")).to_have_count(2)
+    await page.select_option("#f-risk", "screened")
+    await expect(page.locator(".rv-row")).to_have_count(1)
+    await expect(page.locator(".rv-row")).to_contain_text("贷款")
+    await served.hold("【城东供电】今日气温骤降，请注意防寒保暖，出行注意安全。", 61)
+    await expect(page.locator("#rv-waiting")).to_contain_text("3")
+    await expect(page.locator(".rv-row")).to_have_count(1)
+    await page.fill("#f-port", "999")
+    await expect(page.locator(".gx-empty")).to_contain_text("没有符合筛选条件")
 
 
 async def test_showing_a_number_in_full_is_recorded(served, browse):
@@ -247,6 +286,17 @@ async def test_pages_need_a_session_and_tell_the_browser_to_be_strict(served):
         assert (await client.get("/assets/../review/settings.py")).status_code == 404
         stale = await client.post("/login", data={"name": "reviewer", "password": "x", "login": "forged"})
         assert stale.status_code == 400
+
+
+async def test_the_report_and_the_audit_log_can_be_taken_away(served):
+    await served.hold(BILL, 60)
+    client, _ = await signed_in(served, "supervisor")
+    table = (await client.get("/report.csv")).text
+    assert "待审,1,60" in table
+    book = load_workbook(BytesIO((await client.get("/report.xlsx")).content))
+    assert [cell.value for cell in list(book.active.rows)[1]][1:] == ["待审", 1, 60]
+    assert "user.login" in (await client.get("/audit.csv")).text
+    await client.aclose()
 
 
 async def test_a_login_leads_only_to_our_own_pages(served):

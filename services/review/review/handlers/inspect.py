@@ -5,6 +5,7 @@ Recipients come masked; showing one in full is an action of its own, which is re
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +26,7 @@ from servicekit.database import Database
 MONTH_MS = 30 * 86_400_000
 _SAMPLES = 6
 _SIMILAR = 5
+_ALIKE = 2
 _LIKE = 0.2
 """Shown as similar from here on: less than what counts as the same content (`NEAR`), because a person compares."""
 
@@ -162,7 +164,17 @@ def _similar(row: asyncpg.Record, decided: list[asyncpg.Record]) -> list[Similar
     mine = unpack(row["sketch"])
     scored = [(similarity(mine, unpack(other["sketch"])), other) for other in decided]
     close = sorted((pair for pair in scored if pair[0] >= _LIKE), key=lambda p: (-p[0], -p[1]["decided_at"]))
-    return [Similar(other, score, differences(other["content"], row["content"])) for score, other in close[:_SIMILAR]]
+    shown: list[Similar] = []
+    per_kind: Counter[tuple[int, str]] = Counter()
+    for score, other in close:
+        # Many copies of one content, decided alike, say no more than two of them.
+        kind = (other["cluster"], other["state"])
+        per_kind[kind] += 1
+        if per_kind[kind] <= _ALIKE:
+            shown.append(Similar(other, score, differences(other["content"], row["content"])))
+        if len(shown) == _SIMILAR:
+            break
+    return shown
 
 
 def _variants(content: str, others: list[asyncpg.Record]) -> list[tuple[str, list[Piece]]]:
