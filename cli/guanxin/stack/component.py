@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import psutil
 
-from guanxin.stack import logs, process
+from guanxin.stack import logs, ports, process
 from guanxin.stack.errors import StackError
 from guanxin.stack.probe import Health, Probe
 
@@ -67,6 +67,7 @@ class Component:
     log: Path
     changed: Callable[[Component], None]
     broken: Callable[[BaseException], None]  # told of a fault of the supervisor itself, which must not go on silently
+    replan: Callable[[], Plan] | None = None  # asked when a stranger has taken a port while the component was down
     health: Health = Health.STOPPED
     restarts: int = 0
     since: datetime = field(default_factory=lambda: datetime.now(BEIJING))
@@ -142,6 +143,8 @@ class Component:
                 return
             backoff = min(backoff * 2, BACKOFF_MOST_S)
             self.restarts += 1
+            if self.replan is not None and not all(map(ports.is_free, self.plan.ports.values())):
+                self.plan = self.replan()
 
     async def _spawned(self) -> bool:
         """Spawn it; of one that was healthy before, a failed preparation (a full disk) counts as one more death."""

@@ -208,7 +208,7 @@ class Supervisor:
         plan = make_plan()
         async with self._step(plan.name):
             for attempt in range(1, PORT_ATTEMPTS + 1):
-                component = self.components[plan.name] = self._component(plan)
+                component = self.components[plan.name] = self._component(plan, make_plan)
                 try:
                     return await component.start()
                 except StackError:
@@ -219,9 +219,16 @@ class Supervisor:
                 self.layout.choose_again(plan.name)
                 plan = make_plan()
 
-    def _component(self, plan: Plan) -> Component:
+    def _component(self, plan: Plan, make_plan: Callable[[], Plan]) -> Component:
+        def replan() -> Plan:
+            assert self.layout is not None
+            self.layout.choose_again(plan.name)
+            return make_plan()
+
         log = self.local / "log" / f"{plan.name}.log"
-        return Component(plan, self.local, log, self._changed, self._broken)
+        # Others know engines and simulators by their ports, so those wait for theirs; services are found by `status`.
+        movable = replan if plan.kind == "service" else None
+        return Component(plan, self.local, log, self._changed, self._broken, movable)
 
     async def _fall(self) -> None:
         """Stop everything: services and simulators first, all at once, then the engines they lean on."""

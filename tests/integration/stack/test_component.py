@@ -78,6 +78,21 @@ async def test_a_killed_process_is_started_again_and_counted(supervised):
     await thing.stop()
 
 
+async def test_one_whose_port_was_taken_while_it_was_down_gets_another(supervised, monkeypatch):
+    monkeypatch.setattr(component, "BACKOFF_FIRST_S", 1.0)  # time enough for the stranger
+    first, second = ports.any_free(), ports.any_free()
+
+    listener = "import signal, socket; s = socket.create_server(('127.0.0.1', {})); signal.pause()"
+    thing = supervised(_plan(listener.format(first), _healthy, {"http": first}))
+    thing.replan = lambda: _plan(listener.format(second), _healthy, {"http": second})
+    await thing.start()
+    os.kill(thing.pid, signal.SIGKILL)
+    await _until(lambda: ports.is_free(first))
+    with socket.create_server(("127.0.0.1", first)):
+        await _until(lambda: thing.plan.ports == {"http": second} and thing.health is Health.HEALTHY)
+    await thing.stop()
+
+
 async def test_one_that_never_gets_healthy_is_reported_with_the_end_of_its_log(supervised, monkeypatch):
     monkeypatch.setattr(component, "BACKOFF_FIRST_S", 0.01)
 
