@@ -36,6 +36,7 @@ class Phone(asyncio.Protocol):
         self.happened = asyncio.Event()
         self.transport: Any = None
         self.token = 0
+        self.octets_read = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
@@ -43,6 +44,7 @@ class Phone(asyncio.Protocol):
         self.flush()
 
     def data_received(self, data: bytes) -> None:
+        self.octets_read += len(data)
         self._take(self.session.receive_data(data, time.monotonic()))
 
     def connection_lost(self, exc: Exception | None) -> None:
