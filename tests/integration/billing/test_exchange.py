@@ -97,6 +97,17 @@ async def test_a_file_is_pulled_acknowledged_and_taken_from_the_folder(office, m
     assert office.folder.offered() == set()
 
 
+async def test_what_one_worker_saw_acknowledged_no_worker_offers(office, server, offered):
+    other = office.another_clerk(office.directory / "other")
+    await other.once()
+    assert other._folder.offered() == {offered}
+    async with logged_in(server) as client, client.open(f"/ack/{offered}.ack", "wb") as file:
+        await file.write(b"OK|7|0.3150\n")
+    await office.clerk.once()
+    await other.once()
+    assert office.folder.offered() == other._folder.offered() == set()
+
+
 @pytest.mark.parametrize(
     ("ack", "state", "reason"),
     [

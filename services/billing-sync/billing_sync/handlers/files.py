@@ -77,19 +77,26 @@ async def recreate(database: Database, row: files.FileRow) -> Built:
 
 
 async def offer(database: Database, folder: Folder) -> int:
-    """Put every unacknowledged file that is not in the outgoing folder there; return how many were written."""
+    """Make the outgoing folder hold exactly the unacknowledged files; return how many were written.
+
+    Every worker has a folder of its own; which of them took an acknowledgement makes no difference.
+    """
     async with database.connection() as connection:
         waiting = await files.unacknowledged(connection)
     metrics.UNACKNOWLEDGED.set(len(waiting))
     present = await asyncio.to_thread(folder.offered)
-    written = [row for row in waiting if row.name not in present]
-    for row in written:
+    missing = [no for no, name, _ in waiting if name not in present]
+    for no in missing:
+        async with database.connection() as connection:
+            row = await files.get(connection, no)
+        assert row is not None
         built = await recreate(database, row)
         await asyncio.to_thread(folder.write, row.name, built.octets)
-    fresh = [row.head.no for row in waiting if row.offered_at is None]
-    if fresh:
+    for name in present - {name for _, name, _ in waiting}:
+        await asyncio.to_thread(folder.retire, name)
+    if fresh := [no for no, _, offered in waiting if not offered]:
         await database.run(lambda tx: files.mark(tx, "offered_at", fresh))
-    return len(written)
+    return len(missing)
 
 
 async def resend(database: Database, folder: Folder, row: files.FileRow) -> None:

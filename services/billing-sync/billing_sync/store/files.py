@@ -167,9 +167,10 @@ async def newest(connection: Connection, before: int, limit: int) -> list[FileRo
     return [_file(row) for row in rows]
 
 
-async def unacknowledged(connection: Connection) -> list[FileRow]:
-    """Return the files that are to be offered, in order."""
-    return [_file(row) for row in await connection.fetch("select * from file where acked_at is null order by no")]
+async def unacknowledged(connection: Connection) -> list[tuple[int, str, bool]]:
+    """Return (number, name, whether ever offered) of the files that are to be offered, in order."""
+    rows = await connection.fetch("select no, name, offered_at from file where acked_at is null order by no")
+    return [(row["no"], row["name"], row["offered_at"] is not None) for row in rows]
 
 
 async def unpublished(connection: Connection, limit: int) -> list[FileRow]:
