@@ -286,3 +286,17 @@ def test_the_logins_that_are_printed_open_the_console(world, role) -> None:
         answer = browser.post("/login", data={**fields, "name": login["user"], "password": login["password"]})
         assert answer.status_code == 200, answer.text[:500]
         assert not answer.url.path.startswith("/login"), answer.text[:500]
+
+
+def test_a_trace_leads_from_the_request_to_the_carrier(world, stack) -> None:
+    identifier = world.send(BANK.port, world.number(), f"【示范银行】追踪{_code()}")
+    world.until_final(identifier)
+
+    def whole():
+        done = stack.cli("message", "trace", identifier, "--json", check=False)
+        spans = json.loads(done.stdout) if done.returncode == 0 else []
+        return spans if {"ingest", "spamfilter", "review", "dispatch"} <= {span["service"] for span in spans} else None
+
+    spans = world.until(whole, "the trace does not reach dispatch")
+    assert spans[0]["name"] == "HTTP POST /v1/messages"
+    assert spans[0]["service"] == "ingest"

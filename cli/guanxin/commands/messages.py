@@ -6,9 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from guanxin import output, show
+from guanxin import output, show, traces
 from guanxin.client import Platform
 from guanxin.i18n import t
+from guanxin.output import Exit
+from guanxin.stack import paths
+from guanxin.tables import print_table
 
 _JSON = typer.Option("--json", help=t("输出 JSON", "print JSON"))
 
@@ -32,7 +35,6 @@ number_app = typer.Typer(
 )
 
 
-@message_app.callback()
 @number_app.callback()
 def _group() -> None:
     """Keep `show` a command of its own."""
@@ -94,6 +96,30 @@ def show_message(message_id: str, *, json_: Annotated[bool, _JSON] = False) -> N
         output.emit_json(document)
     else:
         show.message(document)
+
+
+@message_app.command(help=t("调用链：从请求到回执", "its trace, from the request to the receipt"))
+def trace(message_id: str, *, json_: Annotated[bool, _JSON] = False) -> None:
+    """Print the spans of a message's trace, as the local stack's processes wrote them; exit code 1 when there are none.
+
+    With a collector configured the same trace is there, under the id this prints.
+    """
+    traceparent = str(Platform().call("ingest", "GET", f"/v1/messages/{message_id}")["traceparent"])
+    trace_id = traceparent.split("-")[1] if traceparent else ""
+    spans = traces.read(paths.local_dir() / "traces", trace_id) if trace_id else []
+    if not spans:
+        output.fail(Exit.NO, t("没有采样到该短信的调用链", "the trace of this message was not sampled"), trace_id)
+    if json_:
+        output.emit_json(spans)
+        return
+    output.results().print(f"[dim]{trace_id}[/]")
+    print_table(
+        (t("毫秒", "ms"), t("历时", "took"), t("服务", "service"), t("步骤", "span")),
+        [
+            [f"{span['after_ms']:.1f}", f"{span['took_ms']:.1f}", span["service"], "  " * span["depth"] + span["name"]]
+            for span in spans
+        ],
+    )
 
 
 @number_app.command("show", help=t("下行、上行、退订", "messages, replies, opt-outs"))

@@ -256,6 +256,7 @@ class Layout:
             "GUANXIN_INSTANCE": instance,
             "GUANXIN_KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers,
             "GUANXIN_STATE_DIR": str(state),
+            "GUANXIN_TRACE_FILE": str(self.local / "traces" / f"{instance}.jsonl"),
             "GUANXIN_LINKS_FILE": str(self.local / "links.json"),
             "GUANXIN_ASSETS_DIR": str(paths.assets_dir()),
             "GUANXIN_LOCAL_DIR": str(self.local),
