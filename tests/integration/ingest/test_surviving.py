@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, date, datetime, timedelta
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
@@ -20,7 +21,6 @@ from bus.outbox import Relay, Sweeper
 from contracts import events, topics
 from ingest.store import housekeeping
 from ingest.store.outbox import ChunkOutbox, StalledChunks
-from servicekit.problems import Problem
 
 SINGLE = {"port": "95598", "class": "verification", "to": "13800138000", "content": "验证码 482913"}
 
@@ -235,15 +235,30 @@ async def test_days_have_partitions_and_old_ones_go(start, postgres_url):
             "select tableoid::regclass::text from chunk where chunk_id = $1::uuid", made
         )
         assert table.startswith("chunk_2")
-        from datetime import date, timedelta
-
         async with service.database.connection() as connection:
             last = date(int(days[0][:4]), int(days[0][4:6]), int(days[0][6:])) + timedelta(days=1)
             dropped = await housekeeping.drop_before(connection, last)
         assert dropped == [f"chunk_{days[0]}", f"chunk_state_{days[0]}", f"journal_{days[0]}"]
 
 
-def test_a_problem_is_what_refusals_are():
-    from ingest import problems
-
-    assert isinstance(problems.problem_of("port_invalid", {}), Problem)
+async def test_a_day_that_is_over_is_indexed_by_number(start, postgres_url):
+    async with start(postgres_url) as service:
+        made = (await service.post("/v1/messages", {**SINGLE, "to": "13600000001"})).json()["id"]
+        table = await service.database.fetchval(
+            "select tableoid::regclass::text from chunk where chunk_id = $1::uuid", made.partition("-")[0]
+        )
+        day = datetime.strptime(table.removeprefix("chunk_"), "%Y%m%d").replace(tzinfo=UTC).date()
+        async with service.database.connection() as connection:
+            assert await housekeeping.unsealed_before(connection, day) == []
+            assert await housekeeping.unsealed_before(connection, day + timedelta(days=1)) == [table]
+        own = await service.database.dedicated()
+        for _ in range(2):
+            await housekeeping.seal(own, table)
+        await own.execute("set enable_seqscan = off")
+        plan = await own.fetch(f"explain select 1 from {table} where recipients @> array[8613600000001]")
+        await own.close()
+        assert f"{table}_number" in "".join(row[0] for row in plan)
+        async with service.database.connection() as connection:
+            assert await housekeeping.unsealed_before(connection, day + timedelta(days=1)) == []
+        shown = (await service.get("/v1/numbers/13600000001")).json()
+        assert [message["id"] for message in shown["messages"]] == [made]

@@ -11,7 +11,7 @@ from contracts.lanes import Lane
 from ingest import metrics, problems
 from ingest.api import bodies, documents
 from ingest.api.hot import PATH, HotMessages
-from ingest.api.services import Services, TaskId, caller, json
+from ingest.api.services import Services, TaskId, caller, json, target_of
 from ingest.domain import pricing
 from ingest.domain.composition import fill
 from ingest.domain.refusal import Refused
@@ -141,7 +141,7 @@ async def _post_task(services: Services, request: Request) -> Response:
     )
     try:
         idem_key = checked_key(credentials.idempotency_key)
-        services.gate.signed(key, credentials, "POST", request.url.path, body.sha256)
+        services.gate.signed(key, credentials, "POST", target_of(request.scope), body.sha256)
         answer = await services.tasks.accept(
             key,
             body=body.octets,
@@ -166,7 +166,7 @@ async def _post_upload(services: Services, request: Request) -> Response:
     upload = await bodies.read_upload(request, limit=services.settings.max_upload_octets, folder=composer.folder)
     try:
         idem_key = checked_key(credentials.idempotency_key)
-        services.gate.signed(key, credentials, "POST", request.url.path, upload.sha256)
+        services.gate.signed(key, credentials, "POST", target_of(request.scope), upload.sha256)
         answer = await services.tasks.accept(
             key,
             form=decode_form(dict(upload.fields)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import asyncpg
 import structlog
@@ -16,6 +16,7 @@ from servicekit.database import Database, DatabaseUnavailable
 DAYS_AHEAD = 3
 EVERY_S = 600.0
 FIGURES_EVERY_S = 5.0
+SEAL_LOCK = 0x696E67657374  # "ingest"
 
 log = structlog.get_logger()
 
@@ -63,12 +64,29 @@ class Housekeeper:
             except (asyncpg.LockNotAvailableError, asyncpg.CheckViolationError, asyncpg.DuplicateTableError) as error:
                 # Another process makes it, or the default partition holds rows of the day, which then stay there.
                 log.warning("partitions_not_made", day=day.isoformat(), reason=type(error).__name__)
+        await self._seal(today - timedelta(days=1))
         async with self._database.connection() as connection:
             dropped = await housekeeping.drop_before(connection, today - timedelta(days=self._keep_days))
             if dropped:
                 log.info("partitions_dropped", tables=dropped)
             await housekeeping.prune_idempotency(connection, self._idempotency_days)
             await webhooks.prune(connection, self._idempotency_days + 4)
+
+    async def _seal(self, day: date) -> None:
+        """Index the days before ``day``; an hour past midnight late messages of the day before may still be committed."""
+        async with self._database.connection() as connection:
+            names = await housekeeping.unsealed_before(connection, day)
+        if not names:
+            return
+        own = await self._database.dedicated()
+        try:
+            # One process at a time; the lock goes with the connection.
+            if await own.fetchval("select pg_try_advisory_lock($1)", SEAL_LOCK):
+                for name in names:
+                    await housekeeping.seal(own, name)
+                    log.info("partition_sealed", table=name)
+        finally:
+            await own.close()
 
     async def _figures(self) -> None:
         async with self._database.connection() as connection:

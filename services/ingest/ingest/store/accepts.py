@@ -11,12 +11,13 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
 from ingest.domain import vectors
 from ingest.domain.composition import Rejected
 from ingest.domain.projection import initial_segments
-from servicekit.database import Connection
+from servicekit.database import Connection, DatabaseUnavailable
 
 
 class ChunkRow(NamedTuple):
@@ -148,12 +149,16 @@ async def claim(connection: Connection, claims: Sequence[Claim]) -> list[Claim]:
     Waits for another transaction that is about to take one of them; sorted, so that two batches never wait for each other.
     """
     ordered = sorted(claims)
-    rows = await connection.fetch(
-        "insert into idempotency (key_id, idem_key, body_digest, status, answer)"
-        " select * from unnest($1::text[], $2::text[], $3::bytea[], $4::smallint[], $5::bytea[])"
-        " on conflict do nothing returning key_id, idem_key",
-        *(list(column) for column in zip(*ordered, strict=True)),
-    )  # fmt: skip
+    try:
+        rows = await connection.fetch(
+            "insert into idempotency (key_id, idem_key, body_digest, status, answer)"
+            " select * from unnest($1::text[], $2::text[], $3::bytea[], $4::smallint[], $5::bytea[])"
+            " on conflict do nothing returning key_id, idem_key",
+            *(list(column) for column in zip(*ordered, strict=True)),
+        )
+    except asyncpg.LockNotAvailableError as error:
+        # The first request with this key is a large task that is still being written elsewhere.
+        raise DatabaseUnavailable("another request with the same idempotency key is under way") from error  # fmt: skip
     taken = {(row["key_id"], row["idem_key"]) for row in rows}
     return [each for each in ordered if (each.key_id, each.idem_key) not in taken]
 

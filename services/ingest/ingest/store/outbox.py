@@ -57,7 +57,9 @@ class ChunkOutbox:
         """Return unpublished chunks accepted more than ``older_than_s`` seconds ago, oldest first."""
         rows = await connection.fetch(
             f"select {_COLUMNS} from chunk_state s join chunk c using (chunk_id)"  # noqa: S608 - a constant
-            " where s.published_at is null and c.accepted_at < (extract(epoch from now()) - $1) * 1000"
+            " where s.published_at is null and (c.accepted_at < (extract(epoch from now()) - $1) * 1000"
+            # Accepted in the future: the clock was set back, and waiting for it would delay them by as much.
+            " or c.accepted_at > (extract(epoch from now()) + 60) * 1000)"
             " order by s.chunk_id limit $2",
             older_than_s, limit,
         )  # fmt: skip
