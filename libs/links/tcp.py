@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import cast
-from typing import cast
 
 from carrier.events import Closed, CloseReason, Event
 from carrier.session import Session

@@ -24,6 +24,7 @@ from dispatch.handlers.intake import Intake, Taken
 from dispatch.handlers.janitor import Janitor
 from dispatch.handlers.leases import Leases
 from dispatch.handlers.linkstate import LinkState
+from dispatch.handlers.overdue import Overdue
 from dispatch.handlers.publishing import OutboxRows, Publisher
 from dispatch.handlers.pump import Pump
 from dispatch.handlers.replies import Replies
@@ -103,7 +104,9 @@ class Worker:
             clock=self.clock,
             words=words,
             publish=self.publisher.offer,
-            on_opt_out=self.pump.claimer.recent_opt_out,
+            on_opt_out=self._on_opt_out,
+            confirm_text=settings.opt_out_confirmation,
+            routes=lambda: self.leases.routes,
         )
         self.sweeper = Sweeper(database, clock=self.clock, hint=self.pump.claimer.hint, publish=self.publisher.offer)
         self.resolver = Resolver(
@@ -113,6 +116,7 @@ class Worker:
             publish=self.publisher.offer,
             settled=self.pump.digest.forget_pending,
         )
+        self.overdue = Overdue(database, self.configs, clock=self.clock, publish=self.publisher.offer)
         self.janitor = Janitor(database, clock=self.clock, retention_days=settings.retention_days)
         self.relay: Relay[Outgoing] = Relay("dispatch.outbox", database, producer, OutboxRows())
         self.intake = Intake(clock=self.clock, routes=lambda: self.leases.routes, on_taken=self._on_taken)
@@ -120,6 +124,10 @@ class Worker:
 
     def _on_mo(self, mo_ids: list[int]) -> None:
         self.replies.offer(mo_ids)
+
+    def _on_opt_out(self, tenant: str, enterprise: str) -> None:
+        self.pump.claimer.recent_opt_out(tenant, enterprise)
+        self.pump.claimer.hint()
 
     def _on_taken(self, taken: Taken) -> None:
         for release, octets in taken.releases:
@@ -189,6 +197,7 @@ async def compose(runtime: Runtime) -> ASGIApp:
         ("sweeper", worker.sweeper.run),
         ("replies", worker.replies.run),
         ("resolver", worker.resolver.run),
+        ("overdue", worker.overdue.run),
         ("janitor", worker.janitor.run),
     ):
         runtime.supervise(name, work)

@@ -20,6 +20,8 @@ class DispatchSettings(ServiceSettings):
     quiet_hours: str = "21:00-08:00"
     """Chinese time in which marketing is not sent; empty: never quiet."""
     opt_out_words: str = ",".join(DEFAULT_WORDS)
+    opt_out_confirmation: str = Field(default="", max_length=200)
+    """Text sent once to who opted out, such as 您已退订，不再接收此类短信。; empty: not confirmed."""
     receipt_memory: int = Field(default=DEFAULT_IDS, ge=1_000, le=10_000_000)
     """Carrier ids kept in memory to match receipts without the database."""
     watchdog: bool = True

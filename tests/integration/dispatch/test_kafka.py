@@ -65,7 +65,7 @@ async def test_released_on_the_bus_to_outcomes_on_the_bus(
         await producer.send_batch([(topic, event), (topic, event)])
         await tools.until(lambda: carrier.receipts_answered == 100, timeout=40)
         await tools.until(lambda: _published(dispatch_database), timeout=40)
-        seen = [e async for e in _outcomes(kafka_bootstrap, begun) if e.data.chunk_id == chunk.chunk_id]
+        seen = [e async for e in _outcomes(kafka_bootstrap, begun, chunk.chunk_id)]
         assert [e.data.indices for e in seen if isinstance(e.data, MessagesQueued)] == [None]
         for kind in (SegmentsAnswered, SegmentsReported):
             assert sorted(i for e in seen if isinstance(e.data, kind) for i in e.data.indices) == list(range(100))
@@ -87,10 +87,11 @@ async def _published(database) -> bool:
     return await database.fetchval("select count(*) from outbox") == 0
 
 
-async def _outcomes(bootstrap: str, since_ms: int):
+async def _outcomes(bootstrap: str, since_ms: int, chunk_id: str):
     topic = topics.lane_topic(topics.OUTCOMES, "notice")
     async for record in read_back(bootstrap, topic, range(topics.TOPICS[topic].partitions), since_ms):
-        yield envelope.decode(record.value or b"", record.header("type"))
+        if chunk_id.encode() in (record.value or b""):  # the broker is shared: most is not ours
+            yield envelope.decode(record.value or b"", record.header("type"))
 
 
 async def _create(bootstrap: str, topic: str) -> None:

@@ -45,7 +45,7 @@ async def test_two_workers_share_the_sessions_and_the_rate(carrier, worker_of, t
 
 
 class _Nothing:
-    sessions: dict[int, object] = {}
+    sessions = ()
 
 
 async def test_the_agreed_rate_is_never_exceeded_in_any_second(carrier, worker_of, tools):

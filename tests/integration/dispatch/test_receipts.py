@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from carrier.model import ReportState
-from contracts.events.dispatch import SegmentsAnswered, SegmentsReported, SegmentState
+from contracts.events.dispatch import CloseCause, MessagesClosed, SegmentsAnswered, SegmentsReported, SegmentState
 from dispatch.domain.outcomes import STATES
 
 
@@ -97,3 +97,23 @@ async def test_a_receipt_of_nothing_is_kept_and_listed(carrier, worker_of, tools
         row = await dispatch_database.fetchrow("select raw_id, link from receipt_pending")
         assert dict(row) == {"raw_id": "9999999999", "link": "a"}
         assert len(reported(running)) == 1
+
+
+async def test_a_receipt_that_never_comes_ends_the_message(carrier, worker_of, tools, dispatch_database):
+    carrier.receipts = False
+    link = tools.link_of(carrier, receipt_hours=0.001)
+    async with worker_of([link]) as running:
+        await running.release(tools.make_chunk(3))
+        await tools.until(lambda: running.check() or sum(len(e.indices) for e in running.bus.of(SegmentsAnswered)) == 3)
+
+        async def overdue() -> bool:
+            while await running.worker.overdue.step(link):
+                pass
+            return bool(running.bus.of(MessagesClosed))
+
+        await tools.until(overdue, timeout=30)
+        (closed,) = running.bus.of(MessagesClosed)
+        assert (closed.indices, closed.cause) == ([0, 1, 2], CloseCause.NO_RECEIPT)
+        before = len(running.bus.events)
+        await running.worker.overdue.step(link)
+        assert len(running.bus.events) == before

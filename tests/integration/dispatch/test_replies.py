@@ -79,3 +79,17 @@ async def test_a_word_inside_a_sentence_is_none(carrier, worker_of, tools, dispa
         carrier.deliver(mo("我不想退订"))
         await tools.until(lambda: running.check() or running.bus.of(MessageReceived))
         assert not running.bus.of(OptedOut)
+
+
+async def test_an_opt_out_is_confirmed_once_where_the_setting_says_so(carrier, worker_of, tools, dispatch_database):
+    text = "您已退订，不再接收此类短信。"
+    async with worker_of([tools.link_of(carrier)], settings={"opt_out_confirmation": text}) as running:
+        await running.release(tools.make_chunk(1))
+        await tools.until(lambda: dispatch_database.fetchval("select count(*) from answer"))
+        carrier.deliver(mo("T"))
+        await tools.until(lambda: running.check() or len(carrier.submits) == 2)
+        carrier.deliver(mo("T"))
+        await tools.until(lambda: running.check() or len(running.bus.of(MessageReceived)) == 2)
+        assert carrier.submits[1][1].content.decode("utf-16-be") == text
+        assert carrier.submits[1][1].destination == PHONE
+        assert len(carrier.submits) == 2

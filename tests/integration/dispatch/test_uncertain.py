@@ -79,7 +79,7 @@ async def test_a_crash_loses_nothing_and_resends_only_what_is_marked(carrier, wo
         await first.release(chunk)
         await tools.until(lambda: first.check() or len(carrier.submits) >= 45)
         await first.crash()
-    before = [e for e in first.bus.events]
+    before = list(first.bus.events)
     carrier.status = lambda submit, n: 0
     async with worker_of([link]) as second:
         await tools.until(

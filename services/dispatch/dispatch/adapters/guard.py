@@ -25,7 +25,7 @@ class Guard:
     async def start(self) -> None:
         """Start the child and wait until it watches."""
         # A session of its own: what stops or interrupts the worker's process group must not stop its watchdog.
-        child = subprocess.Popen(
+        child = subprocess.Popen(  # noqa: ASYNC220 - before anything is served
             [sys.executable, "-I", "-S", str(Path(watchdog.__file__)), str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

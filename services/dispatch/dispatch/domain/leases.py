@@ -37,6 +37,7 @@ class SlotRow:
 
     @property
     def key(self) -> Key:
+        """(link, slot)."""
         return (self.link, self.slot)
 
 

@@ -44,6 +44,8 @@ POLL_S = 0.05
 _decoder = msgspec.msgpack.Decoder(Chunk)
 _encoder = msgspec.msgpack.Encoder()
 VERIFICATION = Lane.VERIFICATION.rank
+CONFIRMATION = "confirm:"
+"""Releases that confirm an opt-out: the only ones the opt-out list does not hold back beside codes."""
 
 
 def pack(chunk: Chunk) -> bytes:
@@ -247,7 +249,7 @@ class Claimer:
             for work in works:
                 chunk, head = work.release.chunk, work.release.head
                 work.dropped = {}
-                if head.lane != VERIFICATION:
+                if head.lane != VERIFICATION and not head.release_id.startswith(CONFIRMATION):
                     numbers = {chunk.recipients[i] for i in work.indices[work.pos :]}
                     out = await queue.opted_out(connection, head.tenant, head.enterprise, list(numbers))
                     if out:

@@ -308,9 +308,9 @@ class Digest:
                 refused.setdefault(status, []).append(flight.indices[place])
         for status, indices in refused.items():
             code = "unwritable" if status == UNWRITABLE else f"{flight.link}:{link.dialect.status_name(status)}"
-            indices = sorted(set(indices))
-            metrics.CLOSED.labels(CloseCause.CARRIER_REFUSED.value).inc(len(indices))
-            closing = outcomes.closed(flight.head, self._now_ms, indices, CloseCause.CARRIER_REFUSED, code)
+            members = sorted(set(indices))
+            metrics.CLOSED.labels(CloseCause.CARRIER_REFUSED.value).inc(len(members))
+            closing = outcomes.closed(flight.head, self._now_ms, members, CloseCause.CARRIER_REFUSED, code)
             draft.events.append(outcomes.outcome(flight.head, closing, "refused", self._take_id(), self._now_ms))
 
     def _again(

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from bus.handling import Effect
 from bus.records import Batch, Invalid, Record
 from contracts.envelope import partition_key
-from contracts.events.review import ChunkReleased
 from contracts.events.dispatch import CloseCause
+from contracts.events.review import ChunkReleased
 from contracts.lanes import LANES
 from dispatch import metrics
 from dispatch.domain import outcomes

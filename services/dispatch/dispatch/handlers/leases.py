@@ -277,10 +277,9 @@ class Leases:
         while session.used or session.backlog:
             await self._pump.quiesce_one(session)
         self._apply_rate(link)
-        while link.limiter.live(self._clock.monotonic()) > link.limiter.rate:
-            await asyncio.sleep(
-                0.02
-            )  # what was sent with its tokens must be a second old before they are anybody else's
+        # What was sent with its tokens must be a second old before they are anybody else's.
+        while link.limiter.live(self._clock.monotonic()) > link.limiter.rate:  # noqa: ASYNC110 - only time helps
+            await asyncio.sleep(0.02)
         link.drop_work(session.key)
         link.sessions.pop(session.slot, None)
         await slots.release(self._database, link.name, session.slot, session.epoch, self._owner)

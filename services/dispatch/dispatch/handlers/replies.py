@@ -7,6 +7,7 @@ parts that came over different sessions or workers meet in the table.
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections import deque
 from collections.abc import Callable
 
@@ -18,12 +19,14 @@ from contracts.events.dispatch import MessageReceived, OptedOut
 from dispatch import metrics
 from dispatch.domain.optout import announced_words, opt_out_word
 from dispatch.domain.outcomes import Outgoing
+from dispatch.domain.routing import RouteTable
 from dispatch.handlers.claiming import release_of
+from dispatch.handlers.confirming import confirmation, enqueue
 from dispatch.store import replies as store
 from dispatch.store.outbox import insert_events
 from servicekit.clock import Clock
 from servicekit.database import Connection, Database, DatabaseUnavailable
-from smstext import Concat, Joined, Joiner, Part, coding_of, decode, split_header
+from smstext import Concat, Joined, Joiner, Part, coding_of, decode, numbers, split_header
 
 log = structlog.get_logger()
 
@@ -44,12 +47,16 @@ class Replies:
         words: frozenset[str],
         publish: Callable[[list[Outgoing]], None],
         on_opt_out: Callable[[str, str], None],
+        confirm_text: str,
+        routes: Callable[[], RouteTable],
     ) -> None:
         self._database = database
         self._clock = clock
         self._words = words
         self._publish = publish
         self._on_opt_out = on_opt_out
+        self._confirm_text = confirm_text
+        self._routes = routes
         self._waiting: deque[int] = deque()
         self._wake = asyncio.Event()
 
@@ -132,7 +139,25 @@ class Replies:
         if new:
             out = OptedOut(number=sender, port=port, enterprise=enterprise, at=now_ms, mo_id=mo_id, word=word)
             events.append(_event(out, "opted-out", mo_id, ekey, tenant, now_ms))
+            if self._confirm_text:
+                await self._confirm(tx, tenant, enterprise, ekey, sender, port, now_ms)
         return events, (tenant, enterprise)
+
+    async def _confirm(
+        self, tx: Connection, tenant: str, enterprise: str, ekey: str, number: int, port: str, now_ms: int
+    ) -> None:
+        letter = numbers.normalise_many([str(number)]).letters()
+        chunk = confirmation(
+            ids.new_id(now_ms, secrets.token_bytes(10)),
+            tenant=tenant,
+            enterprise=enterprise,
+            number=number,
+            letter=letter,
+            port=port,
+            text=self._confirm_text,
+            now_ms=now_ms,
+        )
+        await enqueue(tx, chunk, ekey, self._routes(), now_ms)
 
     async def _match(self, tx: Connection, sender: int, port: str, now_ms: int) -> tuple[str, str, str, str, int, str]:
         """Return (tenant, enterprise, key, chunk id, index, text sent): the last message there, else the port's owner."""

@@ -324,7 +324,7 @@ async def stale_items(database: Database, items: dict[int, list[int]]) -> set[in
     """Return which of a draft's items are not as it expected."""
     rows = await database.fetch("select id, version, pos from item where id = any($1)", list(items))
     found = {row["id"]: (row["version"], row["pos"]) for row in rows}
-    return {id for id, row in items.items() if found.get(id) != (row[0], row[1])}
+    return {item for item, row in items.items() if found.get(item) != (row[0], row[1])}
 
 
 class Ids:

@@ -54,8 +54,8 @@ chosen as (
 update item set claim_link = $6, claim_slot = $7, claim_epoch = $8, version = version + 1,
     indices = case when cut then indices[1 : pos + $12] else indices end, n = case when cut then pos + $12 else n end
 from picked where item.id = picked.id
-returning item.id, item.seq, item.release_id, item.ekey, item.lane, item.grp, item.kind, item.attempt, item.expires_at, item.indices, item.segs,
-          item.pos, item.version
+returning item.id, item.seq, item.release_id, item.ekey, item.lane, item.grp, item.kind, item.attempt, item.expires_at, item.indices,
+          item.segs, item.pos, item.version
 """
 
 _PROMOTE = "update item set state = 1 where state = 0 and not_before <= $1 returning grp, lane"

@@ -176,7 +176,8 @@ async def forget_workers(database: Database, owners: Sequence[str]) -> None:
     """Remove workers that are gone and own nothing."""
     await database.execute(
         "with gone as (delete from worker_cycle c where owner = any($1)"
-        " and not exists (select 1 from session_slot s where s.owner = c.owner)) delete from worker w where owner = any($1) and not exists (select 1 from session_slot s where s.owner = w.owner)",
+        " and not exists (select 1 from session_slot s where s.owner = c.owner)) delete from worker w where owner = any($1)"
+        " and not exists (select 1 from session_slot s where s.owner = w.owner)",
         list(owners),
     )
 

@@ -106,7 +106,8 @@ begin
     if cardinality(p_id) > 0 then
         insert into receipt_pending
             (id, link, ids, raw_id, state, code, recipient, sender, submitted_at, done_at, received_at, next_at)
-        select p.id, p.link, string_to_array(p.ids, ' '), p.raw_id, p.state, p.code, p.recipient, p.sender, p.submitted, p.done, r_at, p_next
+        select p.id, p.link, string_to_array(p.ids, ' '), p.raw_id, p.state, p.code, p.recipient, p.sender, p.submitted, p.done,
+               r_at, p_next
         from unnest(p_id, p_link, p_ids, p_raw_id, p_state, p_code, p_recipient, p_sender, p_submitted, p_done)
              p (id, link, ids, raw_id, state, code, recipient, sender, submitted, done)
         on conflict (id) do nothing;
