@@ -37,6 +37,7 @@ class Phone(asyncio.Protocol):
         self.transport: Any = None
         self.token = 0
         self.octets_read = 0
+        self.lost = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
@@ -49,6 +50,12 @@ class Phone(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._take(self.session.receive_eof(time.monotonic()))
+        self.lost.set()
+
+    async def close(self) -> None:
+        """Cut the connection; returns when it is gone."""
+        self.transport.abort()
+        await self.lost.wait()
 
     def _take(self, news: list[events.Event]) -> None:
         self.session.acknowledge(
@@ -173,7 +180,7 @@ async def listening_desk(
         server.close()
         for desk in opened:
             if desk.transport is not None:
-                desk.transport.abort()
+                await desk.close()
 
 
 async def connect(

@@ -47,7 +47,7 @@ async def bound(machine: Machine, form: Form) -> AsyncIterator[tuple[Endpoint, P
     try:
         yield peer, phone
     finally:
-        phone.transport.abort()
+        await phone.close()
         peer.order("close")
 
 
@@ -84,6 +84,7 @@ async def test_with_a_wrong_secret_we_are_refused(machine: Machine, form: Form, 
     phone = await connect(await peer.listen(form.protocol), "wrong", protocol=form.protocol)
     (refused,) = phone.all(events.BindRefused)
     assert refused.status != 0
+    await phone.close()
     peer.order("close")
     shown(form.protocol, "client", "bind, wrong secret")
 
@@ -180,7 +181,7 @@ async def test_our_window_holds_while_the_peer_is_silent(machine: Machine, form:
     peer.order("release")
     await phone.until(lambda: len(phone.all(events.Answered)) == published.window)
     assert phone.session.window_free == published.window
-    phone.transport.abort()
+    await phone.close()
     peer.order("close")
     shown(form.protocol, "client", "window")
 
