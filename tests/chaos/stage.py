@@ -1,0 +1,297 @@
+"""The stage of one failure scenario: a whole stack of its own, a business system that keeps sending, faults, and the reckoning.
+
+Everything is seen from outside: what was posted, what the ledger says, what the carrier counted, what was charged.  Faults happen at
+moments drawn from a printed seed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import shutil
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import load
+import psutil
+from chaos.reckoning import Figures, flow_again
+from chaos.upstream import Upstream
+
+from guanxin.stack import client, control, paths
+
+MESSAGES = int(os.environ.get("GUANXIN_CHAOS_MESSAGES", "4000"))
+SEED = int(os.environ.get("GUANXIN_CHAOS_SEED", "0")) or random.SystemRandom().randrange(1, 10**9)
+SESSIONS, WINDOW = 3, 50
+FASTEST = 2_000
+"""Messages a second at which the load arrives at most: two cores must carry load, platform and carrier together."""
+SPREAD_S = 30.0
+"""Least time over which the load is spread, so that faults hit running traffic also in a short run."""
+
+CONFIG = """
+[stack]
+demo = false
+workers = {{ {workers} }}
+simulator_link = {{ rate = {rate}, sessions = {sessions}, window = {window} }}
+[stack.environment]
+GUANXIN_BILLING_INTERVAL_S = "5"
+{environment}
+"""
+
+
+@dataclass
+class Fault:
+    """One injected fault and how long the platform took to get over it (seconds; None: not applicable or not seen)."""
+
+    what: str
+    at: float
+    ready_s: float | None = None
+    flow_s: float | None = None
+
+
+@dataclass
+class Stage:
+    """A running scenario."""
+
+    name: str
+    stack: load.Stack
+    rate: int
+    http: httpx.AsyncClient
+    chance: random.Random
+    upstream: Upstream
+    faults: list[Fault] = field(default_factory=list)
+    samples: list[tuple[float, int]] = field(default_factory=list)
+    begun: float = field(default_factory=time.monotonic)
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def spread_s(self) -> float:
+        """Seconds over which at least the load arrives."""
+        return self.upstream.spread_s
+
+    # Looking ----------------------------------------------------------------------------------------------------------
+
+    async def status(self) -> dict[str, Any]:
+        """Return the supervisor's document."""
+        return await asyncio.to_thread(client.status, self.stack.local)
+
+    async def component(self, name: str) -> dict[str, Any] | None:
+        """Return one component's entry, None where there is no such component."""
+        return next((item for item in (await self.status())["components"] if item["name"] == name), None)
+
+    def address(self, service: str) -> str:
+        """Return the address of the first worker of a service."""
+        found = next(item for item in self.stack.document["components"] if item.get("service") == service)
+        return f"http://127.0.0.1:{found['ports']['http']}"
+
+    async def simulator(self, path: str = "/stats", **change: Any) -> dict[str, Any]:
+        """Ask the simulated carrier, or with keywords change its faults."""
+        url = self.stack.simulator()
+        answer = await (self.http.put(f"{url}/faults", json=change) if change else self.http.get(f"{url}{path}"))
+        answer.raise_for_status()
+        document: dict[str, Any] = answer.json()
+        return document
+
+    async def rows(self, sql: str, *arguments: Any) -> list[Any]:
+        """Ask the database with its owner's rights."""
+        connection = await asyncpg.connect(self.stack.document["database"]["url"])
+        try:
+            return list(await connection.fetch(sql, *arguments))
+        finally:
+            await connection.close()
+
+    async def until(self, ask: Callable[[], Any], what: str, patience_s: float = 60.0) -> Any:
+        """Return the first true answer of ``ask``; fails with ``what`` when there is none in time."""
+        deadline = time.monotonic() + patience_s
+        while not (found := await ask()):
+            assert time.monotonic() < deadline, f"{self.name} (seed {SEED}): {what}"
+            await asyncio.sleep(0.1)
+        return found
+
+    async def sample(self) -> None:
+        """Note how many messages the carrier took, four times a second, until cancelled."""
+        while True:
+            with contextlib.suppress(httpx.HTTPError):  # a busy machine: the next look tells the same sum
+                self.samples.append((time.monotonic(), (await self.simulator())["accepted"]))
+            await asyncio.sleep(0.25)
+
+    # Faults -----------------------------------------------------------------------------------------------------------
+
+    async def moment(self, first: float, last: float) -> None:
+        """Wait until a random moment between two shares of the time over which the load is spread."""
+        at = self.begun + self.spread_s * self.chance.uniform(first, last)
+        await asyncio.sleep(max(0.0, at - time.monotonic()))
+
+    def fault(self, what: str) -> Fault:
+        """Note a fault that happens now."""
+        made = Fault(what, time.monotonic())
+        self.faults.append(made)
+        return made
+
+    async def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> Fault:
+        """Send a component's process a signal, noting it as a fault; returns at once."""
+        found = await self.component(name)
+        assert found is not None, name
+        assert found["pid"], f"{name} is not running"
+        made = self.fault(f"{number.name} {name}")
+        os.kill(found["pid"], number)
+        return made
+
+    async def healthy(self, name: str, fault: Fault, patience_s: float = 120.0) -> None:
+        """Wait until the successor of a component that was killed is healthy, and note how long it took."""
+
+        async def back() -> bool:
+            pid = await self._successor(name, fault)
+            found = await self.component(name)
+            return pid is not None and found is not None and found["pid"] == pid and found["health"] == "healthy"
+
+        await self.until(back, f"{name} did not come back", patience_s)
+        fault.ready_s = time.monotonic() - fault.at
+
+    async def kill_and_return(self, name: str, number: signal.Signals = signal.SIGKILL) -> Fault:
+        """Send a component a signal that ends it and wait until it is healthy again."""
+        made = await self.kill(name, number)
+        await self.healthy(name, made)
+        return made
+
+    async def kill_for(self, name: str, seconds: float) -> None:
+        """Kill a component and keep it from working for so long: the process that takes its place is stopped until then."""
+        made = await self.kill(name)
+        made.what += f", away for {seconds:.0f} s"
+        pid = await self.until(lambda: self._successor(name, made), f"{name} was not started again", 30)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            await asyncio.sleep(max(0.0, made.at + seconds - time.monotonic()))
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        made.at = time.monotonic()  # recovery counts from when it could work again
+
+        async def well() -> bool:
+            return (await self.component(name) or {}).get("health") == "healthy"
+
+        await self.until(well, f"{name} is not healthy", 120)
+        made.ready_s = time.monotonic() - made.at
+
+    async def _successor(self, name: str, fault: Fault) -> int | None:
+        found = await self.component(name)
+        pid = None if found is None else found["pid"]
+        if pid is None:
+            return None
+        died = time.time() - (time.monotonic() - fault.at)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return pid if psutil.Process(pid).create_time() >= died - 0.02 else None
+        return None
+
+    async def scale(self, service: str, workers: int) -> None:
+        """Change the number of workers, as `guanxin stack scale` does, and return when they are there."""
+
+        def ask() -> dict[str, Any]:
+            with control.Client(self.stack.local, 180) as supervisor:
+                return supervisor.ask(op="scale", service=service, workers=workers)
+
+        answer = await asyncio.to_thread(ask)
+        assert "error" not in answer, answer
+
+    # The end ----------------------------------------------------------------------------------------------------------
+
+    async def settle(self, patience_s: float = 240.0) -> Figures:
+        """Wait until everything sent is final and charged, and return the figures."""
+        await self.upstream.finished()
+        sent = self.upstream.sent
+        states = await load.until_final(
+            self.http, self.stack.token, self.upstream.all_messages, patience_s, self.upstream.never_sent
+        )
+        seen = await self.simulator()
+        charged = await self._charged(sent, 45.0)
+        uncertain = await self.rows("select link, slot, epoch, count(*) n from dispatch.uncertain group by 1, 2, 3")
+        for fault in self.faults:
+            fault.flow_s = flow_again(self.samples, fault.at)
+        return Figures(
+            scenario=self.name,
+            seed=SEED,
+            messages=sent,
+            agreed={"rate": self.rate, "sessions": SESSIONS, "window": WINDOW},
+            states=states,
+            unapproved=self.upstream.held + self.upstream.blocked,
+            carrier=seen,
+            charged=charged,
+            uncertain=sum(row["n"] for row in uncertain),
+            retries=self.upstream.retries,
+            faults=[
+                {"what": f.what, "at_s": f.at - self.begun, "ready_s": f.ready_s, "flow_s": f.flow_s}
+                for f in self.faults
+            ],
+            seconds=time.monotonic() - self.begun,
+            notes={**self.notes, "load average": " ".join(f"{one:.1f}" for one in os.getloadavg())},
+        )
+
+    async def _charged(self, sent: int, patience_s: float) -> dict[str, Any]:
+        """Return the reconciliation once nothing is open or unfiled, or when patience ends."""
+        deadline = time.monotonic() + patience_s
+        headers = {"Authorization": f"Bearer {self.stack.token}"}
+        while True:
+            answer = await self.http.get(f"{self.address('billing-sync')}/v1/reconciliation", headers=headers)
+            answer.raise_for_status()
+            document: dict[str, Any] = answer.json()
+            done = document["ok"] and document["open"] == 0 and document["filed"] == document["closed"]
+            if (done and document["file_records"] >= sent) or time.monotonic() > deadline:
+                return document
+            await asyncio.sleep(1.0)
+
+
+@contextmanager
+def _kept_on_failure(local: Path, name: str) -> Iterator[None]:
+    """Keep the logs of a scenario that failed: its stack is taken down and its directory removed."""
+    try:
+        yield
+    except BaseException:
+        kept = paths.local_dir() / "chaos" / name
+        shutil.rmtree(kept, ignore_errors=True)
+        shutil.copytree(local / "log", kept, dirs_exist_ok=True)
+        raise
+
+
+@asynccontextmanager
+async def stage(
+    local: Path,
+    name: str,
+    *,
+    workers: dict[str, int] | None = None,
+    environment: dict[str, str] | None = None,
+    callback: str = "",
+    patience_s: float = 30.0,
+    messages: int = MESSAGES,
+) -> AsyncIterator[Stage]:
+    """Bring a stack up, let the load begin, and yield the stage; ``patience_s`` is the caller's time-out of a request."""
+    spread_s = max(SPREAD_S, messages / FASTEST)
+    rate = int(2 * messages / spread_s)
+    config = CONFIG.format(
+        workers=", ".join(f'"{service}" = {number}' for service, number in (workers or {}).items()),
+        rate=rate,
+        sessions=SESSIONS,
+        window=WINDOW,
+        environment="\n".join(f'{key} = "{value}"' for key, value in (environment or {}).items()),
+    )
+    print(f"\n{name}: at least {messages:,} messages, seed {SEED}")  # noqa: T201 - to repeat a run with
+    with load.stack(local, config) as stack, _kept_on_failure(local, name):
+        async with httpx.AsyncClient(base_url=stack.api, timeout=30) as http:
+            upstream = Upstream(stack, messages, spread_s, callback=callback, patience_s=patience_s)
+            made = Stage(name, stack, rate, http, random.Random(f"{SEED}-{name}"), upstream)
+            await made.simulator(undelivered_suffix="")
+            made.begun = time.monotonic()
+            sampler = asyncio.create_task(made.sample())
+            upstream.begin()
+            try:
+                yield made
+            finally:
+                sampler.cancel()
+                await upstream.stop()
+                await asyncio.gather(sampler, return_exceptions=True)
