@@ -80,6 +80,8 @@ class Gateway:
         self.accounts = {account.account: account for account in accounts}
         self.behaviour = Behaviour(faults)
         self.stats = Stats()
+        self.since_ms = int(wall() * 1000)
+        """Unix ms since which is counted."""
         self.clock = clock
         self.wall = wall
         self.bound: dict[str, list[Connection]] = {}
@@ -405,6 +407,7 @@ class Gateway:
     def reset(self) -> None:
         """Set the counters to zero; sessions stay, receipts still owed are forgotten."""
         self.stats.reset()
+        self.since_ms = int(self.wall() * 1000)
         self._receipts.clear()
         self._ready.clear()
         for connections in self.bound.values():

@@ -37,7 +37,7 @@ def build_app(gateway: Gateway) -> FastAPI:
 
     @app.get("/stats")
     async def stats() -> Response:
-        return _json(gateway.stats.document(gateway.clock()))
+        return _json({"since": gateway.since_ms, **gateway.stats.document(gateway.clock())})
 
     @app.post("/reset")
     async def reset() -> Response:
