@@ -89,13 +89,13 @@ def _without_lists(document: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in document.items() if not isinstance(value, list)}
 
 
-def flow_again(samples: list[tuple[float, int]], at: float) -> float | None:
-    """Return after how many seconds the carrier took messages at normal speed again, None when that was not seen.
+def flow_again(samples: list[tuple[float, int]], at: float, began: float) -> float | None:
+    """Return after how many seconds from ``at`` the carrier took messages at normal speed again, None when not seen.
 
-    ``samples`` are (monotonic seconds, messages accepted so far); the speed before is that of the two seconds before ``at``.
+    ``samples`` are (monotonic seconds, messages accepted so far); the usual speed is that of the seconds before ``began``.
     0 means that the fault was not to be seen in the flow.
     """
-    before = [sample for sample in samples if at - 2.5 <= sample[0] <= at]
+    before = [sample for sample in samples if began - 2.5 <= sample[0] <= began]
     if len(before) < 2 or before[-1][1] == before[0][1]:
         return None
     usual = (before[-1][1] - before[0][1]) / (before[-1][0] - before[0][0])

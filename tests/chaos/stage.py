@@ -22,7 +22,6 @@ from typing import Any
 import asyncpg
 import httpx
 import load
-import psutil
 from chaos.reckoning import Figures, flow_again
 from chaos.upstream import Upstream
 
@@ -53,6 +52,10 @@ class Fault:
 
     what: str
     at: float
+    pid: int = 0
+    """The process it hit."""
+    began: float = 0.0
+    """When it began, where recovery counts from its end."""
     ready_s: float | None = None
     flow_s: float | None = None
 
@@ -132,7 +135,8 @@ class Stage:
 
     def fault(self, what: str) -> Fault:
         """Note a fault that happens now."""
-        made = Fault(what, time.monotonic())
+        now = time.monotonic()
+        made = Fault(what, now, began=now)
         self.faults.append(made)
         return made
 
@@ -142,6 +146,7 @@ class Stage:
         assert found is not None, name
         assert found["pid"], f"{name} is not running"
         made = self.fault(f"{number.name} {name}")
+        made.pid = found["pid"]
         os.kill(found["pid"], number)
         return made
 
@@ -182,13 +187,7 @@ class Stage:
 
     async def _successor(self, name: str, fault: Fault) -> int | None:
         found = await self.component(name)
-        pid = None if found is None else found["pid"]
-        if pid is None:
-            return None
-        died = time.time() - (time.monotonic() - fault.at)
-        with contextlib.suppress(psutil.NoSuchProcess):
-            return pid if psutil.Process(pid).create_time() >= died - 0.02 else None
-        return None
+        return None if found is None or found["pid"] in {None, fault.pid} else found["pid"]
 
     async def scale(self, service: str, workers: int) -> None:
         """Change the number of workers, as `guanxin stack scale` does, and return when they are there."""
@@ -213,7 +212,7 @@ class Stage:
         charged = await self._charged(sent, 45.0)
         uncertain = await self.rows("select link, slot, epoch, count(*) n from dispatch.uncertain group by 1, 2, 3")
         for fault in self.faults:
-            fault.flow_s = flow_again(self.samples, fault.at)
+            fault.flow_s = flow_again(self.samples, fault.at, fault.began)
         return Figures(
             scenario=self.name,
             seed=SEED,
@@ -226,7 +225,7 @@ class Stage:
             uncertain=sum(row["n"] for row in uncertain),
             retries=self.upstream.retries,
             faults=[
-                {"what": f.what, "at_s": f.at - self.begun, "ready_s": f.ready_s, "flow_s": f.flow_s}
+                {"what": f.what, "at_s": f.began - self.begun, "ready_s": f.ready_s, "flow_s": f.flow_s}
                 for f in self.faults
             ],
             seconds=time.monotonic() - self.begun,

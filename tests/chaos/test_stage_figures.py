@@ -95,9 +95,10 @@ def test_flow_returns_when_the_old_speed_is_there_for_a_second() -> None:
     steady = [(t / 4, t * 25) for t in range(41)]
     stopped = [(10 + t / 4, 1_000) for t in range(1, 20)]
     again = [(15 + t / 4, 1_000 + t * 25) for t in range(21)]
-    assert flow_again(steady + stopped + again, 10.0) == pytest.approx(5.0, abs=0.3)
-    assert flow_again(steady, 5.0) == 0.0
-    assert flow_again(steady + stopped, 10.0) is None
+    assert flow_again(steady + stopped + again, 10.0, 10.0) == pytest.approx(5.0, abs=0.3)
+    assert flow_again(steady + stopped + again, 12.0, 10.0) == pytest.approx(3.0, abs=0.3)
+    assert flow_again(steady, 5.0, 5.0) == 0.0
+    assert flow_again(steady + stopped, 10.0, 10.0) is None
 
 
 def test_kafka_answers_are_readdressed_without_changing_their_length() -> None:
