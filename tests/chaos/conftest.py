@@ -15,7 +15,7 @@ FULL = "GUANXIN_CHAOS_MESSAGES" in os.environ
 """Whether every scenario runs (`make chaos`); else only the short ones do, as a part of `make test`."""
 
 SHORT = {"test_everything_fails_once"}
-PATIENCE_S = 1_200
+PATIENCE_S = 1_800
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

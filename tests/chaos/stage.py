@@ -150,7 +150,7 @@ class Stage:
         os.kill(found["pid"], number)
         return made
 
-    async def healthy(self, name: str, fault: Fault, patience_s: float = 120.0) -> None:
+    async def healthy(self, name: str, fault: Fault, patience_s: float = 300.0) -> None:
         """Wait until the successor of a component that was killed is healthy, and note how long it took."""
 
         async def back() -> bool:
@@ -171,7 +171,7 @@ class Stage:
         """Kill a component and keep it from working for so long: the process that takes its place is stopped until then."""
         made = await self.kill(name)
         made.what += f", away for {seconds:.0f} s"
-        pid = await self.until(lambda: self._successor(name, made), f"{name} was not started again", 30)
+        pid = await self.until(lambda: self._successor(name, made), f"{name} was not started again", 60)
         os.kill(pid, signal.SIGSTOP)
         try:
             await asyncio.sleep(max(0.0, made.at + seconds - time.monotonic()))
@@ -182,7 +182,7 @@ class Stage:
         async def well() -> bool:
             return (await self.component(name) or {}).get("health") == "healthy"
 
-        await self.until(well, f"{name} is not healthy", 120)
+        await self.until(well, f"{name} is not healthy", 300)
         made.ready_s = time.monotonic() - made.at
 
     async def _successor(self, name: str, fault: Fault) -> int | None:
@@ -201,7 +201,7 @@ class Stage:
 
     # The end ----------------------------------------------------------------------------------------------------------
 
-    async def settle(self, patience_s: float = 240.0) -> Figures:
+    async def settle(self, patience_s: float = 600.0) -> Figures:
         """Wait until everything sent is final and charged, and return the figures."""
         await self.upstream.finished()
         sent = self.upstream.sent
@@ -209,7 +209,7 @@ class Stage:
             self.http, self.stack.token, self.upstream.all_messages, patience_s, self.upstream.never_sent
         )
         seen = await self.simulator()
-        charged = await self._charged(sent, 45.0)
+        charged = await self._charged(sent, 90.0)
         uncertain = await self.rows("select link, slot, epoch, count(*) n from dispatch.uncertain group by 1, 2, 3")
         for fault in self.faults:
             fault.flow_s = flow_again(self.samples, fault.at, fault.began)
