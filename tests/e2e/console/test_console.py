@@ -9,7 +9,9 @@ import pytest
 from openpyxl import load_workbook
 from playwright.async_api import expect
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+
+expect.set_options(timeout=20_000)
 
 BILL = "【城东供电】尊敬的客户，您本月电费已出账，请及时缴纳，感谢您的支持。"
 LOAN = "【城东供电】尊敬的客户，消费贷款额度已提升，点击立即领取，先到先得。"
@@ -241,7 +243,7 @@ async def test_an_administrator_makes_an_account_that_can_sign_in(served, browse
 
 
 async def signed_in(served, role):
-    client = httpx.AsyncClient(base_url=served.url)
+    client = httpx.AsyncClient(base_url=served.url, timeout=60)
     page = await client.get("/login")
     token = page.text.split('name="login" value="')[1].split('"')[0]
     password = f"{role}-secret-1"
@@ -270,7 +272,7 @@ async def test_what_changes_something_needs_the_token_and_the_role(served):
 
 
 async def test_pages_need_a_session_and_tell_the_browser_to_be_strict(served):
-    async with httpx.AsyncClient(base_url=served.url) as client:
+    async with httpx.AsyncClient(base_url=served.url, timeout=60) as client:
         for path in ("/queue", "/report", "/users", "/events", "/tasks/x"):
             answer = await client.get(path)
             assert (answer.status_code, answer.headers["location"].partition("?")[0]) == (303, "/login")
@@ -300,7 +302,7 @@ async def test_the_report_and_the_audit_log_can_be_taken_away(served):
 
 
 async def test_a_login_leads_only_to_our_own_pages(served):
-    async with httpx.AsyncClient(base_url=served.url) as client:
+    async with httpx.AsyncClient(base_url=served.url, timeout=60) as client:
         page = await client.get("/login")
         token = page.text.split('name="login" value="')[1].split('"')[0]
         form = {"name": "reviewer", "password": "reviewer-secret-1", "login": token, "next": "//evil.example/"}
@@ -319,7 +321,7 @@ async def test_a_session_ends_when_unused_and_when_signed_out(served):
 async def test_the_json_api_lists_decides_and_verifies(served):
     task = await served.hold(BILL, 60)
     headers = {"authorization": "Bearer gxop_test"}
-    async with httpx.AsyncClient(base_url=served.url, headers=headers) as client:
+    async with httpx.AsyncClient(base_url=served.url, headers=headers, timeout=60) as client:
         listed = (await client.get("/v1/review/tasks")).json()
         assert [(t["id"], t["state"], t["total"]) for t in listed["tasks"]] == [(task, "queued", 60)]
         wrong = await client.post(f"/v1/review/tasks/{task}/reject", json={"cite": "9B-99"})
@@ -336,7 +338,7 @@ async def test_the_json_api_lists_decides_and_verifies(served):
         bad = await client.put("/v1/ports/10655009/policy", json={"tier": "trusted", "window": "20:00-08:00"})
         assert bad.status_code == 422
         assert (await client.get("/v1/ports")).json()["threshold"] == 50
-    async with httpx.AsyncClient(base_url=served.url) as client:
+    async with httpx.AsyncClient(base_url=served.url, timeout=60) as client:
         assert (await client.get("/v1/review/tasks")).status_code == 401
         bad = await client.get("/v1/review/tasks", headers={"authorization": "Bearer nothing"})
         assert bad.json()["code"] == "auth.unauthenticated"
