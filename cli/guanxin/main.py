@@ -51,6 +51,7 @@ COMMANDS: dict[str, Entry] = {
         "guanxin.commands.links", t("会走哪条链路，为什么", "where a message would go, and why"), "route_app"
     ),
     "lists": Entry("guanxin.commands.links", t("退订名单", "the opt-out list"), "lists_app"),
+    "files": Entry("guanxin.commands.files", t("话单文件与对账", "charging files and their reconciliation")),
     "topics": Entry("guanxin.commands.bus", t("消息总线的主题", "topics of the bus"), "topics_app"),
     "lag": Entry("guanxin.commands.bus", t("消费积压", "how far consumers are behind"), "lag_app"),
     "dlq": Entry(
