@@ -10,8 +10,10 @@ import structlog
 
 from carrier import events
 from carrier.dialect import Credentials, Kind, Limits
+from carrier.errors import UsageError
 from carrier.model import BindMode, Mo, Outcome, Report, Role
 from carrier.session import Session, SessionConfig
+from sim.carrier.answers import answer_to
 from sim.carrier.stats import AccountStats
 
 if TYPE_CHECKING:
@@ -179,12 +181,24 @@ class Connection(asyncio.Protocol):
                 self._takes_delivers = True
                 gateway.called(self)
             elif isinstance(event, events.RequestReceived):
-                self.session.answer(event.handle, Outcome.PERMANENT)
+                self._answer(event)
             elif isinstance(event, events.PeerError):
                 self.stats.counts["peer_errors"] += 1
                 log.warning("peer_error", account=self.account, code=event.code, detail=event.detail)
             elif isinstance(event, events.Closed):
                 self._end()
+
+    def _answer(self, request: events.RequestReceived) -> None:
+        fields = answer_to(request.name, request.fields, self.stats.counts)
+        if fields is not None:
+            self.session.answer_request(request.handle, fields)
+            return
+        try:
+            self.session.answer(request.handle, Outcome.PERMANENT)
+        except UsageError:
+            # Between gateways only (CMPP_FWD, routes): a provider has no business asking, and no status says so.
+            self.stats.counts["peer_errors"] += 1
+            log.warning("unanswerable_request", account=self.account, name=request.name)
 
     def _bind(self, request: events.BindRequested, now: float) -> None:
         gateway = self._gateway

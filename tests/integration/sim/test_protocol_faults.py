@@ -162,6 +162,50 @@ async def test_a_strange_id_is_strange(protocol: str) -> None:
         await phone.close()
 
 
+_CMPP_QUERY = {"command": "CMPP_QUERY", "Time": "20261123", "Query_Type": 0, "Query_Code": "", "Reserve": ""}
+_TRACED = {f"SubmitSequenceNumber{place}": place for place in (1, 2, 3)}
+
+
+@pytest.mark.parametrize(
+    ("protocol", "asked", "expected"),
+    [
+        ("cmpp20", _CMPP_QUERY, {"MT_TLMsg": 1, "Time": "20261123"}),
+        ("cmpp30", {"command": "CMPP_CANCEL", "Msg_Id": 5}, {"Success_Id": 1}),
+        ("smgp30", {"command": "Query", "QueryTime": "20261123", "QueryType": 0, "QueryCode": ""}, {"MT_TLMsg": 1}),
+        ("sgip12", {"command": "SGIP_TRACE", **_TRACED, "UserNumber": PHONE, "Reserve": ""}, {"Count": 0}),
+        (
+            "smpp34",
+            {"command": "query_sm", "message_id": "1", "source_addr_ton": 1, "source_addr_npi": 1, "source_addr": "1"},
+            {"command_status": 0x45},
+        ),
+    ],
+)
+async def test_other_requests_are_answered(
+    protocol: str, asked: dict[str, object], expected: dict[str, object]
+) -> None:
+    async with running_carrier(protocol=protocol) as carrier:
+        phone = await connect(carrier.port, protocol=protocol)
+        phone.send(a_message())
+        await phone.until(lambda: bool(phone.all(events.Answered)))
+        phone.session.request(77, asked, asyncio.get_running_loop().time())
+        phone.flush()
+        await phone.until(lambda: bool(phone.all(events.Replied)))
+        fields = phone.all(events.Replied)[0].fields
+        assert {name: fields.get(name) for name in expected} == expected
+        await phone.close()
+
+
+async def test_a_request_between_gateways_does_not_end_the_session() -> None:
+    async with running_carrier(protocol="cmpp30") as carrier:
+        phone = await connect(carrier.port, protocol="cmpp30")
+        asked = {"command": "CMPP_MT_ROUTE", "Source_Id": "000001", "Terminal_Id": PHONE}
+        phone.session.request(77, asked, asyncio.get_running_loop().time())
+        phone.send(a_message())
+        await phone.until(lambda: bool(phone.all(events.Answered)))
+        assert carrier.stats["peer_errors"] == 1
+        await phone.close()
+
+
 async def test_the_carrier_calls_the_listener_and_calls_again() -> None:
     async with (
         listening_desk("sgip12") as (port, desks),
