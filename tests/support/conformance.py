@@ -1,17 +1,22 @@
-"""What foreign peers showed of us, test by test, and the page made of it.
+"""What foreign peers showed of us, test by test, and the pages made of it.
 
-``python tests/support/conformance.py`` runs the peers' tests and writes ``docs/conformance.md``. The tests say what
-they showed as their last step; a test that fails before never says it.
+``python tests/support/conformance.py`` runs the peers' tests and writes ``docs/conformance.md`` and its Chinese sister.
+The tests say what they showed as their last step; a test that fails before never says it, and then no page is written.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
+TESTS = "tests/protocol/peers"
+NAMES = {"cmpp20": "CMPP 2.0", "cmpp30": "CMPP 3.0", "sgip12": "SGIP 1.2", "smgp30": "SMGP 3.0", "smpp34": "SMPP 3.4"}
 
 
 class Row(NamedTuple):
@@ -23,6 +28,66 @@ class Row(NamedTuple):
     peer: str
 
 
+class Finding(NamedTuple):
+    """Where a peer and the reference, or we, disagreed: who is right and what we do, in English and Chinese."""
+
+    where: str
+    english: str
+    chinese: str
+
+
+FINDINGS = (
+    Finding(
+        "SMSGate, CMPP / SGIP",
+        "Sends a throttled submit again under its old sequence. The specifications are silent; we used to repeat the "
+        "remembered refusal, which throttled it for ever. Ours was wrong: only accepted requests are answered from "
+        "memory now, a refused one is judged anew.",
+        "被限流的提交用原序号重发，规范未作规定；我方原来重复已记住的拒绝，使其永远被限流。我方有误，已改："
+        "只有已接受的请求才按记忆重复应答，被拒绝的请求重新判定。",
+    ),
+    Finding(
+        "SMSGate, SMGP",
+        "Refuses a wrong digest with Status 3. SMGP 3.0.3 says 21 (authentication). The reference is right: we answer "
+        "21; a foreign 3 is taken as a temporary refusal, since SMGP gives 3 another meaning.",
+        "摘要错误时以 Status 3 拒绝登录；SMGP 3.0.3 规定为 21（认证失败）。以规范为准：我方应答 21，收到 3 时按暂时性拒绝处理。",
+    ),
+    Finding(
+        "SMSGate, SMPP",
+        "Refuses a wrong password with 0x0D (bind failed) and writes a system_id after an error. SMPP 3.4 has 0x0E "
+        "(invalid password) and omits the body. Both are tolerable: we answer 0x0E without a body, read either, and "
+        "treat 0x0D as temporary because it does not name the credentials.",
+        "密码错误时应答 0x0D（绑定失败），且出错时仍带消息体；SMPP 3.4 有 0x0E（密码无效）并省略消息体。二者均可接受："
+        "我方应答 0x0E 且不带消息体，两种都能读取；0x0D 未指明凭据有误，按暂时性拒绝处理。",
+    ),
+    Finding(
+        "SMSGate, CMPP 2.0",
+        "Makes the gateway's digest over four octets of Status though the field has one. Other implementations hash "
+        "one. Neither is ruled out by the text: we hash the field's width and accept both.",
+        "网关摘要对 4 个字节的 Status 计算，而该字段只有 1 个字节；其他实现按 1 个字节。规范文本无法判定：我方按字段宽度计算，两种都接受。",
+    ),
+    Finding(
+        "SMSGate, SGIP",
+        "Reads the second word of a sequence as a calendar time and writes it back from a date, so a word that is no "
+        "valid MMDDhhmmss comes back changed. The reference calls it a time: we always write a valid one, and a "
+        "gateway of ours echoes the octets as they came.",
+        "把序列号第二个字当作日历时间解析再写回，非法的 MMDDhhmmss 会被改动。规范称其为时间："
+        "我方总是写入合法时间，作为网关时原样返回收到的字节。",
+    ),
+    Finding(
+        "SMSGate, SGIP",
+        "Takes and brings receipts on the provider's own session too. SGIP 1.2 has the gateway call the provider's "
+        "listener. The reference is right; we listen, and take both.",
+        "也在 SP 自己的连接上收发状态报告；SGIP 1.2 规定由网关连接 SP 的监听端口。以规范为准；我方监听，同时两种都接受。",
+    ),
+    Finding(
+        "Kannel, SMPP",
+        "Asks for the receipt of one segment of a long message only. SMPP leaves it to the sender. We ask for every "
+        "segment's, because one segment may fail alone.",
+        "长短信只要求一个分段的状态报告；SMPP 由发送方决定。我方要求每个分段的报告，因为分段可能单独失败。",
+    ),
+)
+
+
 def keep(rows: list[Row], test: str) -> None:
     """Append what a test showed to the run's file, when the run asks for one."""
     target = os.environ.get("GUANXIN_CONFORMANCE")
@@ -30,3 +95,73 @@ def keep(rows: list[Row], test: str) -> None:
         return
     with Path(target).open("a", encoding="utf-8") as file:
         file.writelines(json.dumps([*row, test], ensure_ascii=False) + "\n" for row in rows)
+
+
+def read(path: Path) -> set[Row]:
+    """Return what a run showed."""
+    return {Row(*json.loads(line)[:4]) for line in path.read_text("utf-8").splitlines()}
+
+
+def page(rows: set[Row], *, chinese: bool) -> str:
+    """Return the page for what was shown."""
+    lines = _CHINESE_HEAD if chinese else _ENGLISH_HEAD
+    parts = [lines]
+    role_names = {"client": "我方为 SP" if chinese else "we are the provider"}
+    role_names["server"] = "我方为网关" if chinese else "we are the carrier"
+    for protocol, name in NAMES.items():
+        shown = {row for row in rows if row.protocol == protocol}
+        columns = sorted({(row.role, row.peer) for row in shown})
+        heads = [f"{peer}<br>{role_names[role]}" for role, peer in columns]
+        table = [f"| {'项目' if chinese else 'subject'} | " + " | ".join(heads) + " |"]
+        table.append("| --- |" + " :-: |" * len(columns))
+        for subject in sorted({row.subject for row in shown}):
+            marks = ["✔" if Row(protocol, subject, *column) in shown else "" for column in columns]
+            table.append(f"| {subject} | " + " | ".join(marks) + " |")
+        parts.append(f"## {name}\n\n" + "\n".join(table) + "\n")
+    parts.append("## 分歧与取舍\n" if chinese else "## Where peers and the reference disagree\n")
+    head = "| 对端 | 谁对，我方如何处理 |" if chinese else "| peer | who is right, and what we do |"
+    body = [f"| {finding.where} | {finding.chinese if chinese else finding.english} |" for finding in FINDINGS]
+    parts.append("\n".join([head, "| --- | --- |", *body]) + "\n")
+    return "\n".join(parts)
+
+
+_ENGLISH_HEAD = """\
+# Conformance: what foreign implementations showed
+
+[中文](conformance.zh.md)
+
+Made by `python tests/support/conformance.py` from a run of `tests/protocol/peers`; do not edit. A mark means that a
+test with that implementation at the other end of a real TCP connection passed to its last line. An empty place is not a
+failure: nothing was tried there. The peers run unchanged, in the versions named.
+"""
+
+_CHINESE_HEAD = """\
+# 互通性：与第三方实现的实测结果
+
+[English](conformance.md)
+
+由 `python tests/support/conformance.py` 运行 `tests/protocol/peers` 生成，请勿手工修改。✔ 表示与该实现经真实 TCP 连接的测试
+全部通过；空白不表示失败，而是未测。对端均为所列版本，未作改动。
+"""
+
+
+def main() -> int:
+    """Run the peers' tests and write the pages; the tests' exit code."""
+    with tempfile.TemporaryDirectory() as directory:
+        target = Path(directory) / "shown.jsonl"
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", TESTS],
+            env={**os.environ, "GUANXIN_CONFORMANCE": str(target)},
+            cwd=ROOT,
+            check=False,
+        )
+        if done.returncode:
+            return done.returncode
+        rows = read(target)
+    for name, chinese in (("conformance.md", False), ("conformance.zh.md", True)):
+        (ROOT / "docs" / name).write_text(page(rows, chinese=chinese), "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -11,7 +11,7 @@ from sms_core import Machine, running_machine
 PEERS = {
     "test_sms_core": "SMSGate sms-core 2.1.13.5 (Java)",
     "test_smpp_peers": "npm smpp 0.6.0-rc.4",
-    "test_kannel": "Kannel (Debian)",
+    "test_kannel": "Kannel 1.4.5 (Debian)",
 }
 
 

@@ -206,7 +206,7 @@ async def test_a_reply_reaches_its_service(tmp_path: Path, shown) -> None:
         heard = await boxes.ears.next("/mo")
         assert (heard["from"].lstrip("+"), heard["to"].lstrip("+"), heard["text"]) == ("8613800138000", "10690001", "T")
         await until(carrier, "mo_answered", 1)
-    shown("smpp34", "server", "deliver")
+    shown("smpp34", "server", "deliver, gsm7")
 
 
 async def test_throttled_it_sends_again(tmp_path: Path, shown) -> None:

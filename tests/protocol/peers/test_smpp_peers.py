@@ -67,7 +67,7 @@ async def npm(script: str, **environment: str) -> AsyncIterator[Peer]:
 
 
 @needs_npm_smpp
-async def test_our_client_with_the_npm_server() -> None:
+async def test_our_client_with_the_npm_server(shown) -> None:
     async with npm("smpp_server.js", PEER_PASSWORD="secret") as peer:
         port = (await peer.event("listening"))["port"]
         client = await connect(port)
@@ -116,25 +116,28 @@ async def test_our_client_with_the_npm_server() -> None:
         await peer.event("unbound")
         await client.until(lambda: bool(client.all(events.Closed)))
         assert client.all(events.Closed)[0].unanswered == ()
+    shown("smpp34", "client", "bind", "submit, long, ucs2", "report", "deliver, ucs2", "keep-alive", "unbind")
 
 
 @needs_npm_smpp
-async def test_our_client_is_refused_by_the_npm_server() -> None:
+async def test_our_client_is_refused_by_the_npm_server(shown) -> None:
     async with npm("smpp_server.js", PEER_PASSWORD="other") as peer:
         client = await connect((await peer.event("listening"))["port"])
         assert client.all(events.BindRefused)
+    shown("smpp34", "client", "bind, wrong secret")
 
 
 @needs_npm_smpp
-async def test_our_client_sees_the_npm_server_cut_the_line() -> None:
+async def test_our_client_sees_the_npm_server_cut_the_line(shown) -> None:
     async with npm("smpp_server.js", PEER_PASSWORD="secret") as peer:
         client = await connect((await peer.event("listening"))["port"])
         peer.order(do="cut")
         await client.until(lambda: bool(client.all(events.Closed)))
+    shown("smpp34", "client", "connection cut")
 
 
 @needs_npm_smpp
-async def test_the_npm_client_with_our_server() -> None:
+async def test_the_npm_client_with_our_server(shown) -> None:
     async with (
         running_carrier() as carrier,
         npm("smpp_client.js", PEER_PORT=str(carrier.port), PEER_ACCOUNT="gx", PEER_PASSWORD="secret") as peer,
@@ -155,6 +158,7 @@ async def test_the_npm_client_with_our_server() -> None:
         peer.order(do="unbind")
         assert (await peer.event("unbound"))["status"] == 0
         assert carrier.stats["receipts_answered"] == 1
+    shown("smpp34", "server", "bind", "submit, ucs2", "report", "deliver, ucs2", "keep-alive", "unbind")
 
 
 def _smpplib_dialogue(port: int, seen: dict[str, Any]) -> None:
@@ -183,7 +187,7 @@ def _smpplib_dialogue(port: int, seen: dict[str, Any]) -> None:
     client.disconnect()
 
 
-async def test_smpplib_with_our_server() -> None:
+async def test_smpplib_with_our_server(shown) -> None:
     seen: dict[str, Any] = {}
     async with running_carrier() as carrier:
         thread = threading.Thread(target=_smpplib_dialogue, args=(carrier.port, seen), daemon=True)
@@ -193,6 +197,7 @@ async def test_smpplib_with_our_server() -> None:
         assert f"id:{seen['ids'][0]} " in seen["receipts"][0]
         assert carrier.gateway.samples(1)[0].text == "您好"
         assert {carrier.stats["accepted"], carrier.stats["receipts_answered"]} == {1}
+    shown("smpp34", "server", "bind", "submit, ucs2", "report", "unbind", peer="PyPI smpplib 2.2.4")
 
 
 def _now() -> float:

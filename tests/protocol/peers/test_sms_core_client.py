@@ -66,7 +66,7 @@ async def test_a_short_message_its_receipt_a_reply_and_goodbye(machine: Machine,
         stats = carrier.stats
         assert (stats["accepted"], stats["receipts_answered"], stats["mo_answered"]) == (1, 1, 1)
         assert stats["peer_errors"] == 0
-    shown(form.protocol, "server", "bind", "submit", "report", "deliver", "unbind")
+    shown(form.protocol, "server", "bind", "submit, ascii", "report", "deliver, ucs2", "unbind")
     if form.keepalive:
         shown(form.protocol, "server", "keep-alive")
 
@@ -150,3 +150,17 @@ async def test_its_window_is_never_exceeded(machine: Machine, form: Form, shown)
         over = carrier.stats["over_window"]
         assert statuses.count(0) == 40 - over
     shown(form.protocol, "server", "window")
+
+
+@pytest.mark.parametrize("protocol", ["cmpp20", "cmpp30"])
+async def test_its_query_and_cancel_are_answered(machine: Machine, protocol: str, shown) -> None:
+    form = FORMS[protocol]
+    async with bound(machine, form) as (_, peer):
+        peer.send(form.submit, **form.fill_submit(PORT, PHONE, form.text("counted", 0), False))
+        answer = await peer.got(form.submit_answer)
+        peer.send("CmppQueryRequestMessage", Time="20261123", QueryType=0, QueryCode="")
+        reply = await peer.got("CmppQueryResponseMessage")
+        assert (reply["Time"], reply["MtTLMsg"]) == ("20261123", 1)
+        peer.send("CmppCancelRequestMessage", MsgId=answer["MsgId"])
+        assert (await peer.got("CmppCancelResponseMessage"))["SuccessId"] == 1
+    shown(protocol, "server", "query", "cancel")
