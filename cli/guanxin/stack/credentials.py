@@ -10,6 +10,7 @@ import hmac
 import json
 import os
 import secrets
+import tempfile
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -93,13 +94,12 @@ def load_or_create(path: Path) -> Secrets:
 
 def write_private(path: Path, content: Any) -> None:
     """Replace ``path`` by ``content`` as JSON that only its owner may read; a reader sees the old or the new file
-    whole.
+    whole, also while two workers of a service are started at once and each writes.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor, scratch = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600, a name of its own
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
         json.dump(content, stream, indent=2, ensure_ascii=False)
         stream.flush()
         os.fsync(stream.fileno())
-    scratch.replace(path)
+    Path(scratch).replace(path)
