@@ -17,7 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psutil
 from chaos.stage import Stage
-from chaos.wire import HOST, Wire
+from chaos.wire import HOST, Wire, prioritise
 
 NAME = "dispatch-remote"
 
@@ -54,6 +54,8 @@ class Remote:
                 stderr=log,
                 start_new_session=True,
             )
+        # Ours may have been raised for the sake of the network (`chaos.wire`); the worker gets no more than others have.
+        prioritise(self.process.pid, 0)
 
     async def keep(self) -> None:
         """Start it again whenever it ends, until cancelled."""
