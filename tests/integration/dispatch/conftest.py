@@ -38,7 +38,7 @@ SMPP = dialect("smpp34")
 PASSWORD = "secret"
 
 
-async def until(condition: Callable[[], Any], *, timeout: float = 15.0, what: str = "") -> Any:
+async def until(condition: Callable[[], Any], *, timeout: float = 60.0, what: str = "") -> Any:
     """Wait until ``condition()`` is true (it may be async) and return it."""
     deadline = time.monotonic() + timeout
     while True:

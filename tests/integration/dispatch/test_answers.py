@@ -17,7 +17,7 @@ async def test_throttled_segments_are_sent_again_and_nothing_fails(carrier, work
     carrier.status = lambda submit, n: THROTTLED if n % 3 == 0 else 0
     async with worker_of([tools.link_of(carrier)]) as running:
         await running.release(tools.make_chunk(100))
-        await tools.until(lambda: running.check() or delivered(running) == 100, timeout=30)
+        await tools.until(lambda: running.check() or delivered(running) == 100)
         statuses = [s for e in running.bus.of(SegmentsAnswered) for s in e.statuses]
         assert statuses == [0] * 100
         assert not running.bus.of(MessagesClosed)
@@ -40,10 +40,10 @@ async def test_throttling_on_one_link_does_not_hold_another(carrier, worker_of, 
             begun = time.monotonic()
             await running.release(replace(chunk, carriers="U" * 50))
             await tools.until(lambda: running.check() or delivered(running) == 50)
-            assert time.monotonic() - begun < 3
+            assert time.monotonic() - begun < 20
             assert len(other.submits) == 50
             carrier.status = lambda submit, n: 0
-            await tools.until(lambda: running.check() or delivered(running) == 100, timeout=30)
+            await tools.until(lambda: running.check() or delivered(running) == 100)
     finally:
         await other.stop()
 
@@ -60,7 +60,7 @@ async def test_a_temporary_error_is_tried_again(carrier, worker_of, tools):
     carrier.status = once
     async with worker_of([tools.link_of(carrier)]) as running:
         await running.release(tools.make_chunk(5))
-        await tools.until(lambda: running.check() or delivered(running) == 5, timeout=20)
+        await tools.until(lambda: running.check() or delivered(running) == 5)
         assert len(carrier.submits) == 10
 
 

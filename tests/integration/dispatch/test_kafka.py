@@ -63,8 +63,8 @@ async def test_released_on_the_bus_to_outcomes_on_the_bus(
             traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         )
         await producer.send_batch([(topic, event), (topic, event)])
-        await tools.until(lambda: carrier.receipts_answered == 100, timeout=40)
-        await tools.until(lambda: _published(dispatch_database), timeout=40)
+        await tools.until(lambda: carrier.receipts_answered == 100)
+        await tools.until(lambda: _published(dispatch_database))
         seen = [e async for e in _outcomes(kafka_bootstrap, begun, chunk.chunk_id)]
         assert [e.data.indices for e in seen if isinstance(e.data, MessagesQueued)] == [None]
         for kind in (SegmentsAnswered, SegmentsReported):

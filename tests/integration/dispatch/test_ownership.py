@@ -34,7 +34,7 @@ async def test_two_workers_share_the_sessions_and_the_rate(carrier, worker_of, t
             for n in range(7):
                 await first.release(tools.make_chunk(500, enterprise=f"b{n}"))
             await tools.until(lambda: second.check() or len(second.worker.pump.links.get("a", _Nothing).sessions) == 1)
-            await tools.until(lambda: first.check() or second.check() or delivered(first, second) == 4000, timeout=40)
+            await tools.until(lambda: first.check() or second.check() or delivered(first, second) == 4000)
             owners = await dispatch_database.fetch("select owner, sum(tokens) t from session_slot group by owner")
             assert sum(row["t"] for row in owners) <= 500
             assert second.bus.of(SegmentsAnswered), "the second worker sent its share"
@@ -51,7 +51,7 @@ class _Nothing:
 async def test_the_agreed_rate_is_never_exceeded_in_any_second(carrier, worker_of, tools):
     async with worker_of([tools.link_of(carrier, rate=100, sessions=2, window=50)]) as running:
         await running.release(tools.make_chunk(350))
-        await tools.until(lambda: running.check() or delivered(running) == 350, timeout=20)
+        await tools.until(lambda: running.check() or delivered(running) == 350)
         first, last = carrier.submits[0][0], carrier.submits[-1][0]
         assert carrier.most_in_one_second() <= 100
         assert 350 / (last - first) > 80
@@ -88,7 +88,7 @@ async def test_a_frozen_owners_slot_is_taken_after_it_stood_still(
     async with worker_of([link]) as running:
         begun = time.monotonic()
         await running.release(tools.make_chunk(3))
-        await tools.until(lambda: running.check() or delivered(running) == 3, timeout=20)
+        await tools.until(lambda: running.check() or delivered(running) == 3)
         assert time.monotonic() - begun > 2.0
         assert await dispatch_database.fetchval("select epoch from session_slot") == 5
 

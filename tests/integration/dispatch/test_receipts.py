@@ -111,7 +111,7 @@ async def test_a_receipt_that_never_comes_ends_the_message(carrier, worker_of, t
                 pass
             return bool(running.bus.of(MessagesClosed))
 
-        await tools.until(overdue, timeout=30)
+        await tools.until(overdue)
         (closed,) = running.bus.of(MessagesClosed)
         assert (closed.indices, closed.cause) == ([0, 1, 2], CloseCause.NO_RECEIPT)
         before = len(running.bus.events)

@@ -21,7 +21,7 @@ async def test_a_cut_connection_makes_the_window_uncertain_and_resends_it(carrie
         await tools.until(lambda: running.check() or len(carrier.submits) >= 20)
         carrier.status = lambda submit, n: 0
         carrier.cut()
-        await tools.until(lambda: running.check() or len(delivered(running)) == 50, timeout=20)
+        await tools.until(lambda: running.check() or len(delivered(running)) == 50)
         marked = uncertain(running)
         assert 0 < len(marked) <= 20
         resent = [e.indices[p] for e in running.bus.of(SegmentsAnswered) for p in e.resent]
@@ -35,7 +35,7 @@ async def test_silence_ends_the_session_and_resends(carrier, worker_of, tools):
     carrier.status = lambda submit, n: None if n <= 5 else 0
     async with worker_of([tools.link_of(carrier, response_s=0.5)]) as running:
         await running.release(tools.make_chunk(5))
-        await tools.until(lambda: running.check() or len(delivered(running)) == 5, timeout=20)
+        await tools.until(lambda: running.check() or len(delivered(running)) == 5)
         assert sorted(uncertain(running)) == [0, 1, 2, 3, 4]
         assert len(carrier.submits) == 10
 
@@ -52,7 +52,7 @@ async def test_marketing_waits_for_a_receipt_and_is_not_sent_twice(carrier, work
         await tools.until(lambda: carrier.bound)
         for place, submit in enumerate(submits):
             carrier.deliver(carrier.report_of(submit, f"{7000 + place}"))
-        await tools.until(lambda: running.check() or delivered(running) == {0, 1, 2}, timeout=20)
+        await tools.until(lambda: running.check() or delivered(running) == {0, 1, 2})
         answered = running.bus.of(SegmentsAnswered)
         assert sorted(i for e in answered for i in e.indices) == [0, 1, 2], "proved accepted, so answered and charged"
         assert len(carrier.submits) == 3
@@ -67,7 +67,7 @@ async def test_marketing_without_a_receipt_is_sent_again_after_the_hold(carrier,
         await tools.until(lambda: running.check() or len(carrier.submits) == 2)
         carrier.status = lambda submit, n: 0
         carrier.cut()
-        await tools.until(lambda: running.check() or delivered(running) == {0, 1}, timeout=20)
+        await tools.until(lambda: running.check() or delivered(running) == {0, 1})
         assert {e.rule for e in running.bus.of(SegmentsUncertain)} == {"hold"}
 
 
@@ -111,6 +111,6 @@ async def test_a_graceful_stop_leaves_nothing_uncertain(carrier, worker_of, tool
     assert await dispatch_database.fetchval("select count(*) from session_slot where owner is not null") == 0
     assert not uncertain(first)
     async with worker_of([link]) as second:
-        await tools.until(lambda: second.check() or len(set(carrier.numbers())) == 400, timeout=20)
+        await tools.until(lambda: second.check() or len(set(carrier.numbers())) == 400)
         await tools.until(lambda: len(delivered(first) | delivered(second)) == 400)
         assert len(carrier.submits) == 400

@@ -101,6 +101,11 @@ class ResponseTimedLimiter:
         """Record that the carrier took something: it is not throttling everything."""
         self._accepted_since = True
 
+    @property
+    def refusing(self) -> bool:
+        """Whether the carrier has taken nothing since it last throttled."""
+        return not self._accepted_since
+
     def throttled(self, now: float) -> None:
         """Record that the carrier said it was too much: slow down, and pause when it took nothing since the last time."""
         if now - self._throttled_at < COOL_S:

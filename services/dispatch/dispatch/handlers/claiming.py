@@ -22,6 +22,7 @@ from dispatch.domain.quiet import QuietHours
 from dispatch.domain.work import Head, Release, Work
 from dispatch.handlers.linkstate import MARKETING, LinkState
 from dispatch.store import queue
+from dispatch.store.journal import OUTAGES
 from servicekit.clock import Clock
 from servicekit.database import Connection, Database
 
@@ -38,8 +39,11 @@ EACH = 4
 MOST_ENTERPRISES = 64
 """Enterprises of one class with work claimed on one link; more take turns as these finish."""
 
+PATIENCE_S = 2.0
+"""How long claimed work waits for a session that reconnects before it is given back."""
+
 POLL_S = 0.05
-"""How often a class with nothing to claim is looked at when nobody gave a hint (another worker took the release in)."""
+"""How often the table is looked at for what nobody gave a hint of (another worker took the release in)."""
 
 _decoder = msgspec.msgpack.Decoder(Chunk)
 _encoder = msgspec.msgpack.Encoder()
@@ -118,7 +122,8 @@ class Claimer:
         self._wake_pump = wake_pump
         self._hint = asyncio.Event()
         self._stopping = False
-        self._paused = False
+        self._lost_sight = False
+        self._looked_at = float("-inf")
         self._rechecks: list[tuple[LinkState, Work]] = []
 
     def hint(self, pairs: Iterable[tuple[str, int]] = ()) -> None:
@@ -126,7 +131,7 @@ class Claimer:
         for grp, lane in pairs:
             for link in self._links.values():
                 if link.config.group == grp:
-                    link.poll_at[lane] = 0.0
+                    link.due[lane] = True
         self._hint.set()
 
     def recheck(self, link: LinkState, work: Work) -> None:
@@ -137,7 +142,15 @@ class Claimer:
     async def run(self) -> None:
         """Claim for ever."""
         while not self._stopping:
-            busy = await self._round()
+            try:
+                if self._lost_sight:
+                    await self._give_all_back()
+                busy = await self._round()
+            except OUTAGES as error:
+                # What the lost statement claimed is ours in the table and unknown here: all is given back and claimed anew.
+                log.warning("claimer_waiting", reason=str(error))
+                self._lost_sight = True
+                busy = False
             if not busy:
                 try:
                     async with asyncio.timeout(POLL_S):
@@ -153,11 +166,14 @@ class Claimer:
 
     async def _round(self) -> bool:
         found = False
+        for link in list(self._links.values()):
+            await self._give_back_idle(link)
         rechecks, self._rechecks = self._rechecks, []
         for link, work in rechecks:
             await self._check([work])
             link.queues[work.release.head.lane].add(work)
             found = True
+        await self._look()
         for lane in range(len(LANES)):
             for link in list(self._links.values()):
                 found |= await self._claim_for(link, lane)
@@ -165,9 +181,41 @@ class Claimer:
             self._wake_pump()
         return found
 
-    async def _claim_for(self, link: LinkState, lane: int) -> bool:
+    async def _look(self) -> None:
+        """Every `POLL_S`, look for what other workers took in or gave back."""
         now = self._clock.monotonic()
-        if now < link.poll_at[lane] or not link.sendable(now):
+        if now - self._looked_at < POLL_S:
+            return
+        self._looked_at = now
+        groups = {link.config.group for link in self._links.values() if link.sendable(now)}
+        if groups:
+            self.hint(await queue.peek(self._database, sorted(groups)))
+
+    async def _give_all_back(self) -> None:
+        for link in self._links.values():
+            link.drop_work()
+            for slot in list(link.sessions):
+                await queue.unclaim(self._database, link.name, slot)
+        self._lost_sight = False
+
+    async def _give_back_idle(self, link: LinkState) -> None:
+        """Give back what this link cannot send for now, so that others can: no session, suspended, or quiet hours."""
+        now = self._clock.monotonic()
+        if link.sendable(now):
+            link.sendable_at = now
+        works: list[Work] = []
+        if now - link.sendable_at > PATIENCE_S:
+            works = [work for queued in link.queues for work in queued.sources()]
+        elif len(link.queues[MARKETING]) and self._quiet.ends_at(self._clock.wall_ms()):
+            works = link.queues[MARKETING].sources()
+        if not works:
+            return
+        for work in works:
+            link.queues[work.release.head.lane].remove(work)
+        await queue.unclaim_items(self._database, link.name, [work.id for work in works])
+
+    async def _claim_for(self, link: LinkState, lane: int) -> bool:
+        if not link.due[lane] or not link.sendable(self._clock.monotonic()):
             return False
         # With enough claimed, others than those whose work it is still get their turn: one item each.
         wanted = link.wanted(lane)
@@ -175,13 +223,12 @@ class Claimer:
         if len(skip) > MOST_ENTERPRISES:
             return False
         if lane == MARKETING and self._quiet.ends_at(self._clock.wall_ms()):
-            link.poll_at[lane] = now + 1.0
             return False
         lead = link.lead()
         if lead is None:
             return False
         # Set before the query: a hint that comes while it runs must not be overwritten after it.
-        link.poll_at[lane] = now + POLL_S
+        link.due[lane] = False
         rows = await queue.claim(
             self._database,
             grp=link.config.group,
@@ -199,13 +246,13 @@ class Claimer:
         )
         if len({row["ekey"] for row in rows}) < ENTERPRISES and link.cursors[lane]:
             link.cursors[lane] = ""
-            link.poll_at[lane] = 0.0
+            link.due[lane] = True
         elif rows:
             link.cursors[lane] = max(row["ekey"] for row in rows)
         if not rows:
             return False
         works = await self._load(sorted(rows, key=lambda r: (r["seq"], r["id"])), (link.name, lead.slot))
-        link.poll_at[lane] = 0.0
+        link.due[lane] = True
         for work in works:
             link.queues[lane].add(work)
         return True

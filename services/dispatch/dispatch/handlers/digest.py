@@ -12,7 +12,7 @@ from collections.abc import Callable
 import structlog
 
 from carrier.events import Answered, Closed, DeliverReceived, Event, PeerError, ReportReceived, Resent
-from carrier.ids import candidates
+from carrier.ids import IdMode, candidates
 from carrier.model import Mo, Outcome, Report
 from contracts.events.dispatch import CloseCause, SegmentState
 from dispatch import metrics
@@ -36,8 +36,8 @@ UNWRITABLE = -1
 MOST_PENDING = 50_000
 """Unmatched receipts kept in memory; beyond, only the table has them and the resolver finds them there."""
 
-PENDING_FIRST_MS = 2_000
-"""An unmatched receipt is first looked up in the journal after so long: nearly always its answer arrives before."""
+REFUSING_STEP = 3
+"""Back-off step of a throttled segment while the carrier takes nothing at all: 0.8 to 1.6 s instead of 0.1 to 0.2."""
 
 _FINAL_STATES = outcomes.STATES
 
@@ -180,9 +180,10 @@ class Digest:
                 outcomes.wire_time_ms(report.done),
             )
         )
-        if len(self._pending) < MOST_PENDING:
-            for form in forms:
-                self._pending.setdefault((link.name, form), []).append((pending_id, report))
+        while len(self._pending) >= MOST_PENDING:
+            del self._pending[next(iter(self._pending))]
+        for form in forms:
+            self._pending.setdefault((link.name, form), []).append((pending_id, report))
 
     def _answer_came(self, link: LinkState, form: str, flight: Flight, place: int, draft: Draft) -> None:
         """An answer came whose id receipts may have waited for; see `Book.match` for which are believed."""
@@ -206,9 +207,12 @@ class Digest:
                 del self._pending[link, form]
 
     def forget_pending(self, link: str, pending_id: int, forms: list[str]) -> None:
-        """The resolver settled a receipt: it waits no longer."""
+        """The resolver settled a receipt: it waits no longer, and a repetition of it is recognised."""
         for form in forms:
             self._forget(link, form, pending_id)
+        found = self._book.match(link, forms[0], IdMode.EXACT, "") if forms else None
+        if found is not None:
+            found[0].codes[found[1]] = 1
 
     def _matched(self, link: LinkState, flight: Flight, place: int, report: Report, state: SegmentState) -> None:
         if flight.codes[place]:
@@ -266,8 +270,10 @@ class Digest:
             if flight.answers:
                 self._answers(flight, draft)
             if settled.throttled:
-                delay = throttle_delay_ms(flight.attempt, random.random())
-                self._again(flight, settled.throttled, draft, RETRY, flight.attempt + 1, self._now_ms + delay, None)
+                # Throttling is no failure of the message: it does not count as an attempt.
+                refusing = self._links[flight.link].limiter.refusing
+                delay = throttle_delay_ms(REFUSING_STEP if refusing else 0, random.random())
+                self._again(flight, settled.throttled, draft, RETRY, flight.attempt, self._now_ms + delay, None)
             if settled.retried:
                 delay = temporary_delay_ms(flight.attempt, random.random())
                 self._again(

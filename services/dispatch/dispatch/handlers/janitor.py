@@ -9,8 +9,9 @@ import structlog
 from contracts.lanes import LANES
 from dispatch import metrics
 from dispatch.store import queue
+from dispatch.store.journal import OUTAGES
 from servicekit.clock import Clock
-from servicekit.database import Database, DatabaseUnavailable
+from servicekit.database import Database
 
 log = structlog.get_logger()
 
@@ -52,7 +53,7 @@ class Janitor:
                 if self._clock.monotonic() - cleaned > CLEAN_S:
                     cleaned = self._clock.monotonic()
                     await self.clean()
-            except DatabaseUnavailable as error:
+            except OUTAGES as error:
                 log.warning("janitor_waiting", reason=str(error))
             await asyncio.sleep(GAUGE_S)
 

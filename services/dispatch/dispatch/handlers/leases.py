@@ -27,9 +27,9 @@ from dispatch.handlers.linkstate import LinkState
 from dispatch.handlers.pump import Pump
 from dispatch.handlers.recovery import take_slot
 from dispatch.store import slots
-from dispatch.store.journal import REPEATABLE, FencedError
+from dispatch.store.journal import OUTAGES, FencedError
 from servicekit.clock import Clock
-from servicekit.database import Database, DatabaseUnavailable
+from servicekit.database import Database
 
 log = structlog.get_logger()
 
@@ -98,7 +98,7 @@ class Leases:
             while not self._stopping:
                 try:
                     settled = await self.tick()
-                except (DatabaseUnavailable, *REPEATABLE) as error:
+                except OUTAGES as error:
                     log.warning("lease_waiting", reason=str(error))
                     settled = False
                 await self._pause(leases.RENEW_S if settled else leases.RENEW_S / 4)
@@ -212,7 +212,8 @@ class Leases:
         for name, link in self._pump.links.items():
             link.eligible = may_serve(self.routes, link.config.group, name, up)
             link.alternatives = any(
-                m.name != name and m.active and up.get(m.name, False) for m in self.routes.links_of(link.config.group)
+                m.name != name and up.get(m.name, False) and may_serve(self.routes, link.config.group, m.name, up)
+                for m in self.routes.links_of(link.config.group)
             )
 
     def _usable(self) -> list[asyncpg.Record]:

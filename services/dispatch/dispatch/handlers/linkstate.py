@@ -35,10 +35,13 @@ class LinkState:
         """Whether another link of the group could take what failed here."""
         self.cap: int | None = None
         """The rate being lowered to, until the lower tokens are committed."""
+        self.sendable_at = now
+        """When it last could send."""
         self.idle_pass = False
         """The last cycle had claimed work here and could grant none of it."""
         self.cursors = ["" for _ in LANES]
-        self.poll_at = [0.0 for _ in LANES]
+        self.due = [True for _ in LANES]
+        """Whether something of a class may be there to claim: told by an intake, a look at the table, or the last claim."""
         bulk = max(bulk_share(config.window), min(config.window, MAX_SEGMENTS))
         self.shares = [config.window, bulk, bulk, bulk]
         """Most of a session's window each class may use (architecture.md, "Priority")."""

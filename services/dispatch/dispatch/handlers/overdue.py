@@ -17,9 +17,10 @@ from dispatch.domain import outcomes
 from dispatch.domain.linkconfig import LinkConfig
 from dispatch.domain.outcomes import Outgoing
 from dispatch.domain.work import Head
+from dispatch.store.journal import OUTAGES
 from dispatch.store.outbox import insert_events
 from servicekit.clock import Clock
-from servicekit.database import Connection, Database, DatabaseUnavailable
+from servicekit.database import Connection, Database
 
 log = structlog.get_logger()
 
@@ -59,7 +60,7 @@ class Overdue:
                 busy = False
                 for link in self._configs.values():
                     busy |= await self.step(link)
-            except DatabaseUnavailable as error:
+            except OUTAGES as error:
                 log.warning("overdue_waiting", reason=str(error))
                 busy = False
             await asyncio.sleep(0.05 if busy else INTERVAL_S)

@@ -23,9 +23,10 @@ from dispatch.domain.routing import RouteTable
 from dispatch.handlers.claiming import release_of
 from dispatch.handlers.confirming import confirmation, enqueue
 from dispatch.store import replies as store
+from dispatch.store.journal import OUTAGES
 from dispatch.store.outbox import insert_events
 from servicekit.clock import Clock
-from servicekit.database import Connection, Database, DatabaseUnavailable
+from servicekit.database import Connection, Database
 from smstext import Concat, Joined, Joiner, Part, coding_of, decode, numbers, split_header
 
 log = structlog.get_logger()
@@ -74,7 +75,7 @@ class Replies:
                 while self._waiting:
                     await self.handle(self._waiting[0])
                     self._waiting.popleft()
-            except DatabaseUnavailable as error:
+            except OUTAGES as error:
                 log.warning("replies_waiting", reason=str(error))
             self._wake.clear()
             try:

@@ -19,9 +19,10 @@ from dispatch.domain.linkconfig import LinkConfig
 from dispatch.domain.outcomes import Outgoing
 from dispatch.domain.work import Head
 from dispatch.handlers.claiming import release_of
+from dispatch.store.journal import OUTAGES
 from dispatch.store.outbox import insert_events
 from servicekit.clock import Clock
-from servicekit.database import Connection, Database, DatabaseUnavailable
+from servicekit.database import Connection, Database
 
 log = structlog.get_logger()
 
@@ -74,7 +75,7 @@ class Resolver:
         while True:
             try:
                 more = await self.once() == BATCH
-            except DatabaseUnavailable as error:
+            except OUTAGES as error:
                 log.warning("resolver_waiting", reason=str(error))
                 more = False
             if not more:

@@ -14,9 +14,10 @@ from dispatch.domain import outcomes
 from dispatch.domain.outcomes import Outgoing
 from dispatch.handlers.claiming import ReleaseCache, release_of
 from dispatch.store import queue
+from dispatch.store.journal import OUTAGES
 from dispatch.store.outbox import insert_events
 from servicekit.clock import Clock
-from servicekit.database import Connection, Database, DatabaseUnavailable
+from servicekit.database import Connection, Database
 
 log = structlog.get_logger()
 
@@ -57,7 +58,7 @@ class Sweeper:
         while True:
             try:
                 more = await self.once()
-            except DatabaseUnavailable as error:
+            except OUTAGES as error:
                 log.warning("sweeper_waiting", reason=str(error))
                 more = False
             if not more:

@@ -24,8 +24,15 @@ _SQL = (
 )
 
 
+PENDING_FIRST_MS = 2_000
+"""An unmatched receipt is first looked up in the journal after so long: nearly always its answer arrives before."""
+
 REPEATABLE = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.LockNotAvailableError)
 """Conflicts after which nothing was done and the same may simply be tried again."""
+
+
+OUTAGES = (DatabaseUnavailable, *REPEATABLE)
+"""What a background loop waits out and tries again."""
 
 
 class FencedError(Exception):
@@ -252,7 +259,7 @@ class Draft:
             lengths,
             raws,
             *_columns(self.pending, 10),
-            at,
+            at + PENDING_FIRST_MS,
             self.settled,
             *_columns(self.reports, 5),
             self.m_idx,

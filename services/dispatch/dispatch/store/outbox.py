@@ -9,12 +9,16 @@ import msgspec
 from dispatch.domain.outcomes import Outgoing
 from servicekit.database import Connection
 
+BLOCK = 4096
+"""Ids one `nextval` gives: the sequence's increment."""
+
 
 async def insert_events(tx: Connection, events: list[Outgoing], now_ms: int) -> None:
     """Insert events, giving each an outbox id; the list is updated in place so that the fast path can delete by it."""
-    first = await tx.fetchval("select nextval('journal_id')")
-    for place, event in enumerate(events):
-        events[place] = msgspec.structs.replace(event, id=first + place)
+    for begin in range(0, len(events), BLOCK):
+        first = await tx.fetchval("select nextval('journal_id')")
+        for place in range(begin, min(begin + BLOCK, len(events))):
+            events[place] = msgspec.structs.replace(events[place], id=first + place - begin)
     await insert_numbered(tx, events, now_ms)
 
 

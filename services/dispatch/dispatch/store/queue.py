@@ -148,12 +148,31 @@ async def claim(
     )
 
 
+async def peek(database: Database, groups: Sequence[str]) -> set[tuple[str, int]]:
+    """Return the (group, lane) pairs of which something could be claimed: one cheap look for all."""
+    rows = await database.fetch(
+        "select g.grp, l.lane from unnest($1::text[]) g (grp) cross join generate_series(0, 3) l (lane) where exists ("
+        "select 1 from item i where i.grp = g.grp and i.lane = l.lane and i.claim_link is null and i.state = 1 and not i.sweep)",
+        list(groups),
+    )
+    return {(row["grp"], row["lane"]) for row in rows}
+
+
 async def unclaim(connection: Connection | Database, link: str, slot: int) -> None:
     """Give back everything claimed under a slot."""
     await connection.execute(
         "update item set claim_link = null, claim_slot = null, claim_epoch = null where claim_link = $1 and claim_slot = $2",
         link,
         slot,
+    )
+
+
+async def unclaim_items(database: Database, link: str, items: Sequence[int]) -> None:
+    """Give back some items claimed for a link."""
+    await database.execute(
+        "update item set claim_link = null, claim_slot = null, claim_epoch = null where id = any($1) and claim_link = $2",
+        list(items),
+        link,
     )
 
 
