@@ -66,6 +66,13 @@ FINDINGS = (
         "网关摘要对 4 个字节的 Status 计算，而该字段只有 1 个字节；其他实现按 1 个字节。规范文本无法判定：我方按字段宽度计算，两种都接受。",
     ),
     Finding(
+        "SMSGate, CMPP 2.0",
+        "Writes and reads Success_Id of CANCEL_RESP as four octets, as 3.0 has it; in 2.0 it is one. The reference is "
+        "right: we write one octet and read either. The peer cannot read ours, so nothing is shown of that answer.",
+        "CANCEL_RESP 的 Success_Id 按 3.0 的 4 个字节读写，而 2.0 只有 1 个字节。以规范为准：我方写 1 个字节，两种都能读取；"
+        "对端无法读取我方应答，故此项未标记。",
+    ),
+    Finding(
         "SMSGate, SGIP",
         "Reads the second word of a sequence as a calendar time and writes it back from a date, so a word that is no "
         "valid MMDDhhmmss comes back changed. The reference calls it a time: we always write a valid one, and a "

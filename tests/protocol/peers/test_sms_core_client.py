@@ -161,6 +161,11 @@ async def test_its_query_and_cancel_are_answered(machine: Machine, protocol: str
         peer.send("CmppQueryRequestMessage", Time="20261123", QueryType=0, QueryCode="")
         reply = await peer.got("CmppQueryResponseMessage")
         assert (reply["Time"], reply["MtTLMsg"]) == ("20261123", 1)
+        shown(protocol, "server", "query")
         peer.send("CmppCancelRequestMessage", MsgId=answer["MsgId"])
+        if protocol == "cmpp20":
+            # It reads Success_Id as four octets in both versions; in 2.0 it has one (reference 2.17), and so we write it.
+            assert "readerIndex(0) + length(4) exceeds writerIndex(1)" in (await peer.event("fault"))["detail"]
+            return
         assert (await peer.got("CmppCancelResponseMessage"))["SuccessId"] == 1
-    shown(protocol, "server", "query", "cancel")
+    shown(protocol, "server", "cancel")

@@ -155,7 +155,7 @@ async def test_throttled_is_understood(machine: Machine, form: Form, shown) -> N
     if form.protocol == "smgp30":
         pytest.skip("SMGP 3.0 defines no status for throttling")
     async with bound(machine, form) as (peer, phone):
-        peer.order("answer", status=form.throttled)
+        await peer.answer(status=form.throttled)
         phone.send(*parts_of(phone, "quick", Coding.ASCII))
         await phone.until(lambda: bool(phone.all(events.Answered)))
         (answer,) = phone.all(events.Answered)
@@ -169,7 +169,7 @@ async def test_our_window_holds_while_the_peer_is_silent(machine: Machine, form:
     published = dialect(form.protocol).limits
     phone = await connect(port, protocol=form.protocol, limits=published)
     await peer.event("bound")
-    peer.order("answer", hold=True)
+    await peer.answer(hold=True)
     (one,) = parts_of(phone, "waiting", Coding.ASCII)
     phone.send(*[one] * published.window)
     assert phone.session.window_free == 0
@@ -219,7 +219,7 @@ async def test_goodbye_ours_and_theirs(machine: Machine, form: Form, shown) -> N
 
 async def test_a_cut_leaves_what_was_sent_uncertain(machine: Machine, form: Form, shown) -> None:
     async with bound(machine, form) as (peer, phone):
-        peer.order("answer", hold=True)
+        await peer.answer(hold=True)
         tokens = phone.send(*parts_of(phone, LONG, Coding.UCS2))
         for _ in tokens:
             await peer.got(form.submit)

@@ -45,7 +45,10 @@ public final class Main {
             case "listen" -> listen(order, name);
             case "connect" -> connect(order, name);
             case "send" -> known(name).send((BaseMessage) Build.of(order.getAsJsonObject("message")));
-            case "answer" -> known(name).behaviour.answerWith(order);
+            case "answer" -> {
+                known(name).behaviour.answerWith(order);
+                Events.say("answering", name, Map.of()); // what comes on the wire from now on is answered so
+            }
             case "release" -> known(name).behaviour.release();
             case "cut" -> known(name).channel().close();
             case "close" -> ENDPOINTS.remove(name).close();
