@@ -102,5 +102,21 @@ def same_number(number: int, text: str) -> bool:
     return len(digits) >= NATIONAL_DIGITS and str(number).endswith(digits[-NATIONAL_DIGITS:])
 
 
+def number_of(text: str) -> int:
+    """Return a number as written on the wire as E.164, 0 when it is none (letters, short codes of words, too long: E.164 has 15)."""
+    digits = text.strip().lstrip("+")
+    if not digits.isdecimal() or len(digits) > MOST_DIGITS:
+        return 0
+    return int(digits if len(digits) != NATIONAL_DIGITS else f"86{digits}")
+
+
+def storable(text: str) -> str:
+    """Return the text as PostgreSQL can hold it: carriers and phones may send a NUL, a text column cannot."""
+    return text.replace("\0", "\ufffd")
+
+
 NATIONAL_DIGITS = 11
 """Digits of a mobile number within China."""
+
+MOST_DIGITS = 15
+"""Digits of the longest number (E.164, clause 6.1)."""

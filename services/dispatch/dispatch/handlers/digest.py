@@ -18,7 +18,7 @@ from contracts.events.dispatch import CloseCause, SegmentState
 from dispatch import metrics
 from dispatch.adapters.session import SlotSession
 from dispatch.domain import outcomes
-from dispatch.domain.book import Book, same_number
+from dispatch.domain.book import Book, same_number, storable
 from dispatch.domain.outcomes import RESEND, RETRY
 from dispatch.domain.rules import TEMPORARY_ATTEMPTS, Rule, rule_of, temporary_delay_ms, throttle_delay_ms
 from dispatch.domain.work import Flight
@@ -170,12 +170,12 @@ class Digest:
             (
                 pending_id,
                 link.name,
-                " ".join(forms) or "-",
-                report.message_id,
+                storable(" ".join(forms)) or "-",
+                storable(report.message_id),
                 state.value,
                 _code(report),
-                report.recipient,
-                report.sender,
+                storable(report.recipient),
+                storable(report.sender),
                 outcomes.wire_time_ms(report.submitted),
                 outcomes.wire_time_ms(report.done),
             )
@@ -384,7 +384,7 @@ class Digest:
 
 
 def _code(report: Report) -> str:
-    return f"{report.stat}:{report.error}" if report.error else report.stat
+    return storable(f"{report.stat}:{report.error}" if report.error else report.stat)
 
 
 def _mo_row(mo_id: int, link: str, mo: Mo, at: int) -> tuple[object, ...]:
@@ -401,8 +401,8 @@ def _mo_row(mo_id: int, link: str, mo: Mo, at: int) -> tuple[object, ...]:
     return (
         mo_id,
         link,
-        mo.source[:40],
-        mo.destination[:40],
+        storable(mo.source[:40]),
+        storable(mo.destination[:40]),
         mo.data_coding,
         mo.udhi,
         mo.content,

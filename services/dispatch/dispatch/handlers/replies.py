@@ -17,6 +17,7 @@ import structlog
 from contracts import envelope, ids, topics
 from contracts.events.dispatch import MessageReceived, OptedOut
 from dispatch import metrics
+from dispatch.domain.book import number_of, storable
 from dispatch.domain.optout import announced_words, opt_out_word
 from dispatch.domain.outcomes import Outgoing
 from dispatch.domain.routing import RouteTable
@@ -95,7 +96,7 @@ class Replies:
             text, used, complete = _join(rows)
             if not complete and now_ms - rows[0]["at"] < JOIN_WAIT_MS:
                 return
-            events, opted = await self._take(tx, rows, text, now_ms)
+            events, opted = await self._take(tx, rows, storable(text), now_ms)
             await store.finish(tx, used)
             if events:
                 await insert_events(tx, events, now_ms)
@@ -109,8 +110,7 @@ class Replies:
     ) -> tuple[list[Outgoing], tuple[str, str] | None]:
         first = rows[0]
         mo_id = f"{first['id']:x}"
-        digits = first["source"].lstrip("+")
-        sender = int(digits if len(digits) != 11 else f"86{digits}") if digits.isdecimal() else 0
+        sender = number_of(first["source"])
         port = first["destination"]
         match = await self._match(tx, sender, port, now_ms)
         tenant, enterprise, ekey, chunk_id, index, said = match

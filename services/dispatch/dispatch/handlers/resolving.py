@@ -14,7 +14,7 @@ import structlog
 from contracts.events.dispatch import SegmentsAnswered, SegmentState
 from dispatch import metrics
 from dispatch.domain import outcomes
-from dispatch.domain.book import same_number
+from dispatch.domain.book import number_of, same_number
 from dispatch.domain.linkconfig import LinkConfig
 from dispatch.domain.outcomes import Outgoing
 from dispatch.domain.work import Head
@@ -150,10 +150,9 @@ class Resolver:
 
     async def _by_candidate(self, tx: Connection, row: asyncpg.Record, now_ms: int) -> list[Outgoing] | None:
         """An uncertain segment has no carrier id: only when exactly one fits by link, recipient, sender and time."""
-        number = row["recipient"].lstrip("+")
-        if not number.isdecimal():
+        recipient = number_of(row["recipient"])
+        if not recipient:
             return None
-        recipient = int(number if len(number) != 11 else f"86{number}")
         around = row["submitted_at"] or row["received_at"]
         hours = int(self._configs[row["link"]].receipt_hours * 3_600_000)
         since = around - AROUND_MS if row["submitted_at"] else row["received_at"] - hours
