@@ -6,6 +6,7 @@ from io import BytesIO
 
 import httpx
 import pytest
+import pytest_asyncio
 from openpyxl import load_workbook
 from playwright.async_api import expect
 
@@ -242,20 +243,29 @@ async def test_an_administrator_makes_an_account_that_can_sign_in(served, browse
     await newcomer.page.wait_for_url("**/queue")
 
 
-async def signed_in(served, role):
-    client = httpx.AsyncClient(base_url=served.url, timeout=60)
-    page = await client.get("/login")
-    token = page.text.split('name="login" value="')[1].split('"')[0]
-    password = f"{role}-secret-1"
-    answer = await client.post("/login", data={"name": role, "password": password, "login": token})
-    assert answer.status_code == 303
-    queue = await client.get("/queue")
-    return client, queue.text.split('name="csrf-token" content="')[1].split('"')[0]
+@pytest_asyncio.fixture(loop_scope="module")
+async def sign_in(served):
+    """Sign somebody in without a browser: (client, CSRF token); the clients are closed afterwards."""
+    clients = []
+
+    async def new(role):
+        client = httpx.AsyncClient(base_url=served.url, timeout=60)
+        clients.append(client)
+        page = await client.get("/login")
+        token = page.text.split('name="login" value="')[1].split('"')[0]
+        form = {"name": role, "password": f"{role}-secret-1", "login": token}
+        assert (await client.post("/login", data=form)).status_code == 303
+        queue = await client.get("/queue")
+        return client, queue.text.split('name="csrf-token" content="')[1].split('"')[0]
+
+    yield new
+    for client in clients:
+        await client.aclose()
 
 
-async def test_what_changes_something_needs_the_token_and_the_role(served):
+async def test_what_changes_something_needs_the_token_and_the_role(served, sign_in):
     task = await served.hold(BILL, 60)
-    client, token = await signed_in(served, "reviewer")
+    client, token = await sign_in("reviewer")
     assert (await client.post("/act/approve", data={"task": task})).status_code == 403
     assert (await client.post("/act/approve", data={"task": task, "csrf": "x"})).status_code == 403
     assert (await client.post("/ports/threshold", data={"threshold": "1", "csrf": token})).status_code == 403
@@ -263,12 +273,10 @@ async def test_what_changes_something_needs_the_token_and_the_role(served):
     assert (await client.post("/act/fastlane", data={"task": task, "csrf": token})).status_code == 403
     assert (await client.post("/act/reject", data={"task": task, "csrf": token})).status_code == 422
     assert (await client.get("/audit")).status_code == 403
-    auditor, auditor_token = await signed_in(served, "auditor")
+    auditor, auditor_token = await sign_in("auditor")
     assert (await auditor.post("/act/approve", data={"task": task, "csrf": auditor_token})).status_code == 403
     assert await served.state(task) == "queued"
     assert (await client.post("/act/approve", data={"task": task, "csrf": token})).status_code == 200
-    await client.aclose()
-    await auditor.aclose()
 
 
 async def test_pages_need_a_session_and_tell_the_browser_to_be_strict(served):
@@ -290,15 +298,14 @@ async def test_pages_need_a_session_and_tell_the_browser_to_be_strict(served):
         assert stale.status_code == 400
 
 
-async def test_the_report_and_the_audit_log_can_be_taken_away(served):
+async def test_the_report_and_the_audit_log_can_be_taken_away(served, sign_in):
     await served.hold(BILL, 60)
-    client, _ = await signed_in(served, "supervisor")
+    client, _ = await sign_in("supervisor")
     table = (await client.get("/report.csv")).text
     assert "待审,1,60" in table
     book = load_workbook(BytesIO((await client.get("/report.xlsx")).content))
     assert [cell.value for cell in list(book.active.rows)[1]][1:] == ["待审", 1, 60]
     assert "user.login" in (await client.get("/audit.csv")).text
-    await client.aclose()
 
 
 async def test_a_login_leads_only_to_our_own_pages(served):
@@ -309,11 +316,11 @@ async def test_a_login_leads_only_to_our_own_pages(served):
         assert (await client.post("/login", data=form)).headers["location"] == "/queue"
 
 
-async def test_a_session_ends_when_unused_and_when_signed_out(served):
-    client, token = await signed_in(served, "reviewer")
+async def test_a_session_ends_when_unused_and_when_signed_out(served, sign_in):
+    client, token = await sign_in("reviewer")
     await served.database.execute("update console_session set seen_at = seen_at - 3600001")
     assert (await client.get("/queue")).status_code == 303
-    client, token = await signed_in(served, "reviewer")
+    client, token = await sign_in("reviewer")
     assert (await client.post("/logout", data={"csrf": token})).status_code == 303
     assert (await client.get("/queue")).status_code == 303
 
