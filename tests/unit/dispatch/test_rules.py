@@ -16,7 +16,14 @@ from dispatch.domain.optout import DEFAULT_WORDS, announced_words, opt_out_word,
 from dispatch.domain.outcomes import wire_time_ms
 from dispatch.domain.quiet import QuietHours
 from dispatch.domain.routing import RouteLink, RouteTable, letters_of, may_serve
-from dispatch.domain.rules import Rule, reconnect_delay_s, rule_of, temporary_delay_ms, throttle_delay_ms
+from dispatch.domain.rules import (
+    Rule,
+    reconnect_delay_s,
+    rule_of,
+    temporary_delay_ms,
+    throttle_delay_ms,
+    uncertain_delay_ms,
+)
 from dispatch.domain.wire import Writer
 from dispatch.domain.work import Flight, Head, Release, Work
 from dispatch.handlers.recovery import unanswered
@@ -104,6 +111,14 @@ def test_back_off_is_bounded(attempt, jitter):
     assert 500 <= temporary_delay_ms(attempt, jitter) <= 60_000
     assert reconnect_delay_s(attempt, jitter, credentials=True) >= 60
     assert 0.5 <= reconnect_delay_s(attempt, jitter) <= 60
+
+
+def test_a_first_resend_is_at_once_and_later_ones_wait_longer_and_longer():
+    assert uncertain_delay_ms(0, 0.9) == 0
+    delays = [uncertain_delay_ms(attempt, 0.0) for attempt in range(1, 10)]
+    assert delays == sorted(delays)
+    assert delays[0] >= 500
+    assert delays[-1] == 30_000
 
 
 GOOD = {"name": "a", "host": "h", "port": 2775, "system_id": "gx", "password": "pw-not-shown"}

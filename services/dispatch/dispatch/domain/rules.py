@@ -47,6 +47,15 @@ def temporary_delay_ms(attempt: int, jitter: float) -> int:
     return _back_off(TEMPORARY_FIRST_MS, TEMPORARY_MOST_MS, attempt, jitter)
 
 
+def uncertain_delay_ms(attempt: int, jitter: float) -> int:
+    """Return how long an uncertain segment waits before it is sent again; ``attempt`` counts its resends so far.
+
+    The first resend is at once.  A segment whose resends stay unanswered too may be what breaks the session: it must not break it
+    as often as it can be written.
+    """
+    return 0 if attempt == 0 else _back_off(TEMPORARY_FIRST_MS, TEMPORARY_MOST_MS, attempt - 1, jitter)
+
+
 RECONNECT_S = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 """Reference 13.2."""
 REFUSED_CREDENTIALS_S = 60.0
