@@ -114,3 +114,26 @@ async def test_a_graceful_stop_leaves_nothing_uncertain(carrier, worker_of, tool
         await tools.until(lambda: second.check() or len(set(carrier.numbers())) == 400)
         await tools.until(lambda: len(delivered(first) | delivered(second)) == 400)
         assert len(carrier.submits) == 400
+
+
+async def test_a_throttled_segment_of_an_open_grant_is_queued_once_after_a_crash(carrier, worker_of, tools):
+    """Throttled is an answer: its retry stands in the queue, so recovery must not find it in the grant as well."""
+    carrier.status = lambda submit, n: 0x58 if n == 1 else None
+    link = tools.link_of(carrier)
+    async with worker_of([link]) as first:
+        await first.release(tools.make_chunk(3))
+        database = first.worker.database
+        await tools.until(lambda: first.check() or database.fetchval("select count(*) from item where kind = 1"))
+        await first.crash()
+    accepted: list[str] = []
+
+    def take(submit, n):
+        accepted.append(submit.destination)
+        return 0
+
+    carrier.status = take
+    async with worker_of([link]) as second:
+        await tools.until(lambda: second.check() or len(delivered(second)) == 3, timeout=20)
+        await tools.until(lambda: database.fetchval("select count(*) = 0 from item"))
+        await tools.until(lambda: database.fetchval("select count(*) = 0 from grants"))
+    assert sorted(accepted) == ["8613800000000", "8613800000001", "8613800000002"]

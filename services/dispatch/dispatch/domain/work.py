@@ -150,6 +150,7 @@ class Flight:
         "open",
         "recipients",
         "release",
+        "returned",
         "segs",
         "serial",
         "slot",
@@ -180,6 +181,8 @@ class Flight:
         """(place, status, carrier id) of what is to be journalled in the next cycle."""
         self.codes = bytearray()
         """Per place: 0 nothing final reported, 1 reported."""
+        self.returned: set[int] = set()
+        """Places that went back into the queue: no longer the grant's, whoever recovers it."""
 
     def add(self, index: int, seg: int, total: int, recipient: int, submit: Submit) -> None:
         """Add a segment."""
@@ -197,6 +200,11 @@ class Flight:
     def token(self, place: int) -> int:
         """Return the token of a segment."""
         return self.serial << TOKEN_BITS | place
+
+    def kept(self) -> tuple[list[int], list[int], list[int]]:
+        """Return (indices, segments, totals) of what did not go back into the queue."""
+        places = [place for place in range(len(self.indices)) if place not in self.returned]
+        return [self.indices[p] for p in places], [self.segs[p] for p in places], [self.totals[p] for p in places]
 
     def let_go(self) -> None:
         """Forget the payload: every token is settled and journalled."""

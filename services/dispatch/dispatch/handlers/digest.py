@@ -283,6 +283,11 @@ class Digest:
                 self._again(flight, settled.unsent, draft, flight.kind, flight.attempt, 0, None)
             if settled.uncertain:
                 self._uncertain(flight, settled.uncertain, draft)
+            back = settled.throttled + settled.retried + settled.unsent + settled.uncertain
+            if flight.open and back:
+                # Queued again while others are under way: a recovery of the grant must not find these in it as well.
+                flight.returned.update(back)
+                draft.shrunk.append((flight.id, *flight.kept()))
             if flight.open == 0:
                 draft.closed.append(flight.id)
                 metrics.SUBMIT_TO_ANSWER_SECONDS.labels(flight.link).observe((self._now_ms - flight.granted_at) / 1000)

@@ -61,6 +61,8 @@ class Draft:
         self.a_cid: list[str] = []
         self.a_rcp: list[int] = []
         self.closed: list[int] = []
+        self.shrunk: list[tuple[int, list[int], list[int], list[int]]] = []
+        """Open grants, part of which went back into the queue: (id, indices, segments, totals) of the rest."""
         self.renewed: list[tuple[Any, ...]] = []
         self.n_idx: list[int] = []
         self.n_seg: list[int] = []
@@ -283,7 +285,7 @@ class Draft:
         """
         args = self.args(owner, cycle, at)
         try:
-            if self.uncertain or self.mos:
+            if self.uncertain or self.mos or self.shrunk:
                 async with database.transaction() as tx:
                     if await tx.fetchval("select cycle from worker_cycle where owner = $1", owner) != cycle:
                         await tx.execute(_SQL, *args)
@@ -308,6 +310,8 @@ class Draft:
                 " sender, at, rule) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
                 self.uncertain,
             )
+        if self.shrunk:
+            await tx.executemany("update grants set indices = $2, segs = $3, totals = $4 where id = $1", self.shrunk)
         if self.mos:
             await tx.executemany(
                 "insert into mo_raw (id, link, source, destination, data_coding, udhi, content, raw, reference, total, part,"
