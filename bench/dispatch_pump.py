@@ -3,7 +3,7 @@
     python bench/dispatch_pump.py [--messages 100000] [--sessions 4] [--window 100] [--no-receipts] [--text long]
 
 Needs GUANXIN_TEST_POSTGRES (a superuser's address); makes a database of its own and drops it.  The carrier runs in another process
-(our own engine, server role).  Events go to GUANXIN_TEST_KAFKA when it is set, else they are counted only.  At most 60 s.
+(our own engine, server role).  Events go to GUANXIN_TEST_KAFKA when it is set, else they are counted only.  At most 90 s.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from links.tcp import LinkConnection, listen
 from servicekit.database import Database
 from servicekit.migrate import OWNERS, migrate
 
-LIMIT_S = 60.0
+LIMIT_S = 90.0
 
 
 def carrier_process(port: multiprocessing.Queue, window: int, receipts: bool) -> None:  # type: ignore[type-arg]
@@ -181,7 +181,7 @@ async def run(options: argparse.Namespace, dsn: str) -> None:
         target=carrier_process, args=(ports, options.window, not options.no_receipts), daemon=True
     )
     carrier.start()
-    port = await asyncio.to_thread(ports.get, True, 20)
+    port = await asyncio.to_thread(ports.get, True, 60)
     links = parse_links(
         [
             {

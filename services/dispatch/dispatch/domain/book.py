@@ -65,6 +65,10 @@ class Book:
         ids = self._ids.get(link)
         if not ids:
             return None
+        if mode is IdMode.AUTO or mode is IdMode.EXACT:
+            token = ids.get(canonical(raw_id))
+            if token is not None and (found := self.find(token)) is not None:
+                return found
         for place, form in enumerate(candidates(raw_id, mode)):
             token = ids.get(form)
             if token is None:

@@ -20,7 +20,14 @@ from dispatch.adapters.session import SlotSession
 from dispatch.domain import outcomes
 from dispatch.domain.book import Book, same_number, storable
 from dispatch.domain.outcomes import RESEND, RETRY
-from dispatch.domain.rules import TEMPORARY_ATTEMPTS, Rule, rule_of, temporary_delay_ms, throttle_delay_ms
+from dispatch.domain.rules import (
+    TEMPORARY_ATTEMPTS,
+    Rule,
+    rule_of,
+    temporary_delay_ms,
+    throttle_delay_ms,
+    uncertain_delay_ms,
+)
 from dispatch.domain.work import Flight
 from dispatch.handlers.linkstate import LinkState
 from dispatch.store.journal import Draft
@@ -111,6 +118,8 @@ class Digest:
                     self._on_report(link, report, draft)
                 else:
                     self._on_other(link, session, connection, event, draft, acks)
+        for link in self._links.values():
+            link.settle(now)
         for flight, place in unsent:
             self._settle(flight).unsent.append(place)
         for flight, place in rejected:
@@ -132,14 +141,17 @@ class Digest:
         return settled
 
     def _on_answer(self, link: LinkState, session: SlotSession, answer: Answered, draft: Draft) -> None:
-        link.judge(answer, answer.at)
+        outcome = answer.outcome
+        if outcome is Outcome.OK:
+            link.accept()
+        else:
+            link.judge(answer, self._now)
         found = self._book.find(answer.token)
         if found is None:
             log.error("answer_without_flight", link=link.name, slot=session.slot)
             return
         flight, place = found
         settled = self._settle(flight)
-        outcome = answer.outcome
         if outcome is Outcome.OK:
             flight.answers.append((place, 0, answer.message_id))
             form = self._book.remember(flight, place, answer.message_id)
@@ -219,7 +231,7 @@ class Digest:
             metrics.RECEIPTS.labels(link.name, "repeated").inc()
             return
         flight.codes[place] = 1
-        metrics.RECEIPTS.labels(link.name, "matched").inc()
+        link.receipts_matched.inc()
         self._reported.setdefault((link.name, flight), []).append(
             (
                 flight.indices[place],
@@ -372,13 +384,15 @@ class Digest:
                     rule.value,
                 )
             )
+        resends = flight.attempt + 1 if flight.kind == RESEND else 0
         hold = int(self._links[flight.link].config.hold_s * 1000)
-        not_before = self._now_ms + hold if rule is Rule.HOLD else 0
+        delay = hold if rule is Rule.HOLD else uncertain_delay_ms(resends, random.random())
+        not_before = self._now_ms + delay if delay else 0
         draft.renew(
             head,
             grp=flight.grp,
             kind=RESEND,
-            attempt=0,
+            attempt=resends,
             not_before=not_before,
             expires_at=flight.expires_at,
             avoid=None,

@@ -46,6 +46,8 @@ class LinkState:
         self.shares = [config.window, bulk, bulk, bulk]
         """Most of a session's window each class may use (architecture.md, "Priority")."""
         self.submitted = [metrics.SUBMITTED.labels(config.name, lane.value) for lane in LANES]
+        self.receipts_matched = metrics.RECEIPTS.labels(config.name, "matched")
+        self._accepted = 0
         self.answered = {outcome: metrics.ANSWERED.labels(config.name, outcome.value) for outcome in Outcome}
 
     @property
@@ -87,10 +89,21 @@ class LinkState:
                     queue.remove(work)
 
     def judge(self, answer: Answered, now: float) -> None:
-        """Let the limiter learn from an answer."""
+        """Let the limiter learn from an answer that is not plainly accepted."""
+        self.settle(now)
         self.answered[answer.outcome].inc()
         self.limiter.answered(1, now)
-        if answer.outcome is Outcome.OK:
-            self.limiter.accepted()
-        elif answer.outcome is Outcome.THROTTLED:
+        if answer.outcome is Outcome.THROTTLED:
             self.limiter.throttled(now)
+
+    def accept(self) -> None:
+        """Count an accepted answer; `settle` tells the limiter of all of a cycle at once."""
+        self._accepted += 1
+
+    def settle(self, now: float) -> None:
+        """Tell the limiter of accepted answers read up to ``now`` (a little late, which only errs on the slow side)."""
+        if self._accepted:
+            count, self._accepted = self._accepted, 0
+            self.limiter.answered(count, now)
+            self.limiter.accepted()
+            self.answered[Outcome.OK].inc(count)

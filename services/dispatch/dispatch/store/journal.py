@@ -225,21 +225,21 @@ class Draft:
             [item for _, item in self.flights],
             g_off,
             g_len,
-            self.g_idx,
-            self.g_seg,
-            self.g_tot,
+            _numbers(self.g_idx),
+            _numbers(self.g_seg),
+            _numbers(self.g_tot),
             at,
             *_columns(self.answers, 10),
-            self.a_idx,
-            self.a_seg,
-            self.a_tot,
-            self.a_status,
-            self.a_cid,
-            self.a_rcp,
+            _numbers(self.a_idx),
+            _numbers(self.a_seg),
+            _numbers(self.a_tot),
+            _numbers(self.a_status),
+            _texts(self.a_cid),
+            _numbers(self.a_rcp),
             self.closed,
             *_columns(self.renewed, 11),
-            self.n_idx,
-            self.n_seg,
+            _numbers(self.n_idx),
+            _numbers(self.n_seg),
         ]
         self.g_idx, self.g_seg, self.g_tot = [], [], []  # made anew should the draft be cut and tried again
         result += self._receipt_args(at)
@@ -264,10 +264,10 @@ class Draft:
             at + PENDING_FIRST_MS,
             self.settled,
             *_columns(self.reports, 5),
-            self.m_idx,
-            self.m_seg,
-            self.m_state,
-            self.m_code,
+            _numbers(self.m_idx),
+            _numbers(self.m_seg),
+            _texts(self.m_state),
+            _texts(self.m_code),
             [event.id for event in self.events],
             [event.topic for event in self.events],
             [event.key for event in self.events],
@@ -365,6 +365,24 @@ class Ids:
         value = self._next
         self._next += 1
         return value
+
+
+def _numbers(values: list[int]) -> str:
+    """Return an array as PostgreSQL writes it: the driver would look at every element."""
+    return "{" + ",".join(map(str, values)) + "}"
+
+
+SEPARATOR = "\x1f"
+
+
+def _texts(values: list[str]) -> str:
+    """Return strings joined by the unit separator, one more at the end so that empty strings survive."""
+    joined = SEPARATOR.join(values) + SEPARATOR
+    if joined.count(SEPARATOR) != max(1, len(values)) or "\0" in joined:
+        # A carrier's id may hold any octet: these two cannot be stored.
+        values = [value.replace(SEPARATOR, "?").replace("\0", "?") for value in values]
+        joined = SEPARATOR.join(values) + SEPARATOR
+    return joined
 
 
 def _columns(rows: list[tuple[Any, ...]], width: int) -> list[list[Any]]:
