@@ -160,6 +160,12 @@ class Database:
             if "clos" not in str(error):
                 raise
             raise self._lost(error) from error
+        except asyncpg.InternalClientError as error:
+            # A server that died has sent its last word and not yet closed: asyncpg holds such a connection for busy.
+            if "cannot switch to state" not in str(error):
+                raise
+            connection.terminate()
+            raise self._lost(error) from error
         finally:
             await pool.release(connection)
 
