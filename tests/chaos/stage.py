@@ -25,7 +25,8 @@ import load
 from chaos.reckoning import Figures, flow_again
 from chaos.upstream import Upstream
 
-from guanxin.stack import client, control, paths
+from guanxin.stack import client, control, paths, ports, state
+from guanxin.stack.services import SERVICES
 
 MESSAGES = int(os.environ.get("GUANXIN_CHAOS_MESSAGES", "4000"))
 SEED = int(os.environ.get("GUANXIN_CHAOS_SEED", "0")) or random.SystemRandom().randrange(1, 10**9)
@@ -34,6 +35,9 @@ FASTEST = 2_000
 """Messages a second at which the load arrives at most: two cores must carry load, platform and carrier together."""
 SPREAD_S = 30.0
 """Least time over which the load is spread, so that faults hit running traffic also in a short run."""
+PORTS = range(20_000, 32_000)
+MOST_HERE = 4
+"""Workers of a service in any scenario."""
 
 CONFIG = """
 [stack]
@@ -271,6 +275,23 @@ def _kept_on_failure(local: Path, name: str) -> Iterator[None]:
         raise
 
 
+def _settle_ports(local: Path) -> None:
+    """Choose the stack's ports before it does, below those the kernel gives to clients, and none of the usual ones.
+
+    What is down for a while must find its port free again: a usual one may be taken by another stack meanwhile, and on one of
+    the kernel's own a client that keeps knocking sooner or later connects to itself and holds it.
+    """
+    names = {"sim-smpp": ["smpp", "http"], "kafka": ["kafka", "controller"], "postgres": ["postgres"]}
+    for service in SERVICES:
+        extra = ["sftp"] if service == "billing-sync" else []
+        names |= {f"{service}-{number}": ["http", *extra] for number in range(1, MOST_HERE + 1)}
+    chosen: dict[str, dict[str, int]] = {}
+    free = (port for port in random.SystemRandom().sample(PORTS, len(PORTS)) if ports.is_free(port))
+    for component, wanted in names.items():
+        chosen[component] = {name: next(free) for name in wanted}
+    state.save(local / "state.json", state.Remembered(chosen))
+
+
 @asynccontextmanager
 async def stage(
     local: Path,
@@ -293,6 +314,7 @@ async def stage(
         environment="\n".join(f'{key} = "{value}"' for key, value in (environment or {}).items()),
     )
     print(f"\n{name}: at least {messages:,} messages, seed {SEED}")  # noqa: T201 - to repeat a run with
+    _settle_ports(local)
     with load.stack(local, config) as stack, _kept_on_failure(local, name):
         async with httpx.AsyncClient(base_url=stack.api, timeout=30) as http:
             upstream = Upstream(stack, messages, spread_s, callback=callback, patience_s=patience_s)
