@@ -7,6 +7,7 @@ import bisect
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sim.carrier.behaviour import Behaviour, Fate
 from sim.carrier.faults import Faults, FaultsError, changed
 from sim.carrier.schedule import Schedule
