@@ -86,6 +86,26 @@ services, the simulated carrier); at its end the ledger, the carrier's own count
 
 """  # noqa: E501 - a row of a table is one line
 
+NOTES = """
+## 怎样做的 / How it was done
+
+* 负载在整个故障期间不停；业务系统对每个未得到应答的请求以同一 Idempotency-Key 重发。The load never stops while faults are under way, and
+  every request without an answer is repeated with the same Idempotency-Key.
+* 每个场景还提交一个须人工审核的任务和一个垃圾任务；二者任何一条到达运营商即为失败。Every scenario also sends a task a person has to
+  release and one that is spam; a single message of either at the carrier fails it.
+* “待定”按会话计：每个结束的会话至多一个窗口。Uncertain submits are bounded: at most one window for each session that ended.
+* Kafka、PostgreSQL “停 20 秒”：杀死后，接替的进程在开始监听之前被 SIGSTOP，直到时间到。An engine is kept away by stopping the process
+  that takes its place before it listens.
+* 与 PostgreSQL 或 Kafka 断开：该进程经由可切断的代理连接，切断时连接不关闭、字节只是等待。A worker that is cut off reaches the engine
+  through a proxy in which octets wait, as in a network that lost its way; connections are not closed.
+* 时钟跳变：只拨动各服务的墙上时钟，数据库与 Kafka 的不动。The clock that jumps is the services' wall clock; the engines' stay.
+* 磁盘满：填满 ingest 所监视的文件系统。The disk that fills up is one that ingest watches; PostgreSQL and
+  Kafka themselves are not run into a full disk.
+* 恢复时间受机器负载影响：平均负载高于核数时，进程启动本身就慢；每个场景注明了结束时的平均负载。Recovery includes the start of a process:
+  where the load average, given with each scenario, is far above the number of cores, other work on the machine made it slow.
+* 每场景条数为至少值：故障未完，负载不止。The number of messages is a least: the load goes on until the faults are over.
+"""
+
 TABLE = """| 场景 scenario | 条数 messages | 丢失 lost | 重复 duplicated | 待定 uncertain | 峰值/约定 peak/agreed | 会话 sessions | 计费 charged | 成立 holds |
 | --- | --: | --: | --: | --: | --: | --: | --: | --- |
 """  # noqa: E501 - as above
@@ -100,7 +120,7 @@ def page(rows: dict[str, Row]) -> str:
     text += "\n## 故障与恢复 / Faults and recovery\n"
     for row in rows.values():
         text += _faults(row)
-    return text
+    return text + NOTES
 
 
 def _row(row: Row) -> str:
