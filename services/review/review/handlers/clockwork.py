@@ -127,6 +127,7 @@ class Clockwork:
             metrics.WAITING.set(row["n"])
             metrics.OLDEST.set(0 if row["oldest"] is None else max(0, now - row["oldest"]) / 1_000)
             metrics.MEAN_REVIEW.set(float(mean or 0) / 1_000)
+            await items.withdraw_missed(tx, now)
             await releases.purge(tx, now - self._keep_ms)
             minute = now // 60_000 - _COUNT_KEPT_MINUTES
             await tx.execute("delete from content_count where minute < $1", minute)

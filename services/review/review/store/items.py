@@ -129,6 +129,18 @@ async def withdraw(connection: Connection, tenant: str, tasks: Sequence[str], no
     )
 
 
+async def withdraw_missed(connection: Connection, now: int) -> None:
+    """Withdraw items whose cancellation was recorded while their chunk was on its way into the table: neither saw the other."""
+    await connection.execute(
+        """
+        update item set state = 'withdrawn', decided_at = $1, due_at = $1, version = version + 1
+        where state in ('queued', 'claimed') and final_at is null
+          and exists (select 1 from withdrawn_task w where w.task_id = item.task_id)
+        """,
+        now,
+    )
+
+
 async def expire(connection: Connection, now: int) -> list[asyncpg.Record]:
     """End tasks whose validity ran out before anything was published; also approved ones: never sent late."""
     return list(
