@@ -103,22 +103,25 @@ class Gate:
         """Decide the batch inside the bus's transaction and return what is to be published."""
         begun = time.perf_counter()
         screened, invalid = _sort_out(batch)
-        keys = [(event.chunk.chunk_id, event.part) for _, event in screened]
-        known = await store.known_rows(tx, keys)
+        known = await store.known_rows(tx, list({event.chunk.chunk_id for _, event in screened}))
+        if known:
+            await store.offer_again(tx, list({chunk_id for chunk_id, _ in known}))
         work = _Work(await self._policies.current(tx), self._clock.wall_ms())
-        for record, event in screened:
-            key = (event.chunk.chunk_id, event.part)
-            work.origins[key] = ((batch.lane or event.chunk.lane).value, record.traceparent)
+        fresh, answers = _undecided(screened, known)
+        for record, answered in zip((record for record, _ in screened), answers, strict=True):
+            for event in answered:
+                origin = ((batch.lane or event.chunk.lane).value, record.traceparent)
+                work.origins.setdefault((event.chunk.chunk_id, event.part), origin)
         try:
-            fresh = [event for _, event in screened if (event.chunk.chunk_id, event.part) not in known]
-            await self._decide(tx, work, _once(fresh))
+            await self._decide(tx, work, fresh)
         except BaseException:
             # The transaction will not commit, so contents remembered from it may not be in the database.
             self._seen.clear()
             raise
         known.update({(row.chunk_id, row.part): row for row in work.rows})
         publish: list[Outgoing] = []
-        for (_, event), key in zip(screened, keys, strict=True):
+        for event in (event for answered in answers for event in answered):
+            key = (event.chunk.chunk_id, event.part)
             publish.extend(_events(event, known[key], *work.origins[key]))
         metrics.CHUNK_SECONDS.observe(time.perf_counter() - begun)
         return Effect(publish=publish, invalid=invalid)
@@ -273,6 +276,7 @@ class Gate:
             None if nothing else outcome.released,
             nothing,
             _encode(decided) if decided else None,
+            event.indices,
         )
         work.rows.append(row)
         _count(event, outcome)
@@ -326,9 +330,50 @@ def _inconsistent(event: ChunkScreened) -> str | None:
     return None
 
 
-def _once(events: list[ChunkScreened]) -> list[ChunkScreened]:
-    """Drop repeats inside one batch: the first one is decided, the others are answered from its row."""
-    return list({(event.chunk.chunk_id, event.part): event for event in reversed(events)}.values())[::-1]
+REST = 50
+"""Parts from here on are ours: messages a repeated part names beside those it named when it was decided."""
+
+
+def _undecided(
+    screened: list[tuple[Record, ChunkScreened]], known: dict[store.Key, store.GateRow]
+) -> tuple[list[ChunkScreened], list[list[ChunkScreened]]]:
+    """Return what has to be decided, and for every event those whose rows answer it.
+
+    A message is decided once: a chunk that is screened again after a change of the rules may be cut into other parts than before,
+    and what an earlier row covers is taken out of it.
+    """
+    rows: dict[str, dict[int, set[int] | None]] = {}
+    for (chunk_id, part), row in known.items():
+        rows.setdefault(chunk_id, {})[part] = None if row.covers is None else set(row.covers)
+    fresh: list[ChunkScreened] = []
+    answers: list[list[ChunkScreened]] = []
+    for _, event in screened:
+        parts = rows.setdefault(event.chunk.chunk_id, {})
+        answered = [msgspec.structs.replace(event, part=part) for part in parts if part == event.part or part >= REST]
+        left = _left(event, list(parts.values()))
+        if left is None or left:
+            number = event.part if event.part not in parts else max(REST, *(part + 1 for part in parts))
+            rest = (
+                event
+                if number == event.part and left == event.indices
+                else msgspec.structs.replace(event, part=number, indices=left)
+            )
+            parts[number] = None if left is None else set(left)
+            fresh.append(rest)
+            answered.append(rest)
+        answers.append(answered)
+    return fresh, answers
+
+
+def _left(event: ChunkScreened, covered: list[set[int] | None]) -> list[int] | None:
+    """Return the event's messages that no row covers; None is all of its chunk."""
+    if not covered:
+        return event.indices
+    if None in covered:
+        return []
+    done = set().union(*(part for part in covered if part is not None))
+    every = range(len(event.chunk.recipients)) if event.indices is None else event.indices
+    return [index for index in every if index not in done]
 
 
 def _events(event: ChunkScreened, row: store.GateRow, lane: str, traceparent: str) -> list[Outgoing]:

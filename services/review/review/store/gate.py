@@ -30,18 +30,13 @@ class GateRow(NamedTuple):
     released: list[int] | None
     nothing: bool
     decided: bytes | None
+    covers: list[int] | None = None
+    """The messages this decision is on; None is all of the chunk."""
 
 
-async def known_rows(connection: Connection, keys: Sequence[Key]) -> dict[Key, GateRow]:
-    """Return the decisions that stand already: the chunks of this batch were seen before."""
-    rows = await connection.fetch(
-        """
-        select g.* from gate g join unnest($1::uuid[], $2::smallint[]) as k(chunk_id, part)
-        on g.chunk_id = k.chunk_id and g.part = k.part
-        """,
-        [key[0] for key in keys],
-        [key[1] for key in keys],
-    )
+async def known_rows(connection: Connection, chunk_ids: Sequence[str]) -> dict[Key, GateRow]:
+    """Return the decisions that stand already, of all parts of these chunks."""
+    rows = await connection.fetch("select * from gate where chunk_id = any($1::uuid[])", chunk_ids)
     return {
         (row["chunk_id"].hex, row["part"]): GateRow(
             row["chunk_id"].hex,
@@ -52,6 +47,7 @@ async def known_rows(connection: Connection, keys: Sequence[Key]) -> dict[Key, G
             row["released"],
             row["nothing"],
             row["decided"],
+            row["covers"],
         )
         for row in rows
     }
@@ -59,7 +55,22 @@ async def known_rows(connection: Connection, keys: Sequence[Key]) -> dict[Key, G
 
 async def insert_rows(connection: Connection, rows: Sequence[GateRow]) -> None:
     """Record the decisions; one statement for the batch."""
-    await connection.executemany("insert into gate values ($1, $2, $3, $4, $5, $6, $7, $8)", rows)
+    await connection.executemany("insert into gate values ($1, $2, $3, $4, $5, $6, $7, $8, $9)", rows)
+
+
+async def offer_again(connection: Connection, chunk_ids: Sequence[str]) -> None:
+    """Let the relay publish decided parts of these chunks once more, in the same batches and so under the same ids.
+
+    A chunk that comes again may come because the bus lost what followed; repeating what it did not lose changes nothing.
+    """
+    await connection.execute(
+        """
+        update held_part p set published = false from held_chunk c
+        where p.chunk_id = any($1::uuid[]) and p.published and c.chunk_id = p.chunk_id and c.part = p.part
+            and length(c.payload) > 0
+        """,
+        chunk_ids,
+    )
 
 
 async def ways_of_tasks(connection: Connection, tasks: Sequence[str]) -> dict[str, str]:
