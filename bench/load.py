@@ -181,7 +181,7 @@ async def post(
         if answer is not None and answer.status_code < 500 and answer.status_code != 429:
             raise RuntimeError(f"{path}: {answer.status_code} {answer.text[:300]}")
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{path}: not accepted for 300 s")
+            raise TimeoutError(f"{path}, key {idempotency_key}: not accepted for 300 s, last {reason}")
         if refusals is not None:
             refusals[reason] += 1
         await asyncio.sleep(0.2)
