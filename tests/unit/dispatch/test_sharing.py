@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from dispatch.domain import leases
 from dispatch.domain.fairness import RoundRobin, bulk_share
 from dispatch.domain.leases import Observer, SlotRow
-from dispatch.domain.shares import SlotShare, lowered, raised, targets
+from dispatch.domain.shares import SlotShare, first_owners, lowered, raised, targets
 
 
 def test_a_rate_is_divided_in_whole_tokens():
@@ -21,6 +21,13 @@ def test_a_rate_is_divided_in_whole_tokens():
 def test_only_bound_sessions_share_while_any_is_bound():
     slots = [SlotShare(1, True, True, 0), SlotShare(2, True, False, 0), SlotShare(3, False, False, 0)]
     assert targets(100, slots) == {1: 100, 2: 0, 3: 0}
+
+
+def test_tokens_rest_as_soon_as_a_slot_had_an_owner_before():
+    assert first_owners([(0, None), (1, "a"), (1, "b")])
+    # Given back in its first epoch: what its owner sent may be less than a second old.
+    assert not first_owners([(1, None), (1, "b")])
+    assert not first_owners([(2, "a"), (1, "b")])
 
 
 @given(

@@ -7,7 +7,7 @@ has stood still for a second, anybody raises what is short.  Pure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 STILL_S = 1.0
@@ -36,6 +36,14 @@ def targets(rate: int, slots: Sequence[SlotShare]) -> dict[int, int]:
         for place, slot in enumerate(chosen):
             result[slot] = base + (1 if place < rest else 0)
     return result
+
+
+def first_owners(slots: Iterable[tuple[int, str | None]]) -> bool:
+    """Return whether nobody before the present owners can have sent anything; ``slots`` are (epoch, owner).
+
+    Then freed tokens need not rest.  A slot given back keeps its epoch: it has no owner, and had one.
+    """
+    return all(epoch == 0 or (epoch == 1 and owner is not None) for epoch, owner in slots)
 
 
 def lowered(target: Mapping[int, int], slots: Sequence[SlotShare]) -> dict[int, int]:

@@ -343,8 +343,8 @@ class Leases:
         raise_to = shares.raised(row["rate"], target, view)
         if not raise_to:
             return all(s.tokens == target[s.slot] for s in view)
-        first_ever = all(r["epoch"] <= 1 for r in self.slot_rows if r["link"] == link.name)
-        if still >= shares.STILL_S or first_ever:
+        first = shares.first_owners((r["epoch"], r["owner"]) for r in self.slot_rows if r["link"] == link.name)
+        if still >= shares.STILL_S or first:
             await slots.change_tokens(self._database, link.name, row["share_version"], raise_to, rate=row["rate"])
             self._tick_now.set()
         return False
