@@ -111,12 +111,19 @@ TABLE = """| 场景 scenario | 条数 messages | 丢失 lost | 重复 duplicated
 """  # noqa: E501 - as above
 
 
+EXPECTED = ("0", "1", "2", "3a", "3b", "4a", "4b", "5a", "5b", "6a", "6b", "6c", "7")
+"""What the names of all scenarios begin with."""
+
+
 def page(rows: dict[str, Row]) -> str:
-    """Return the page."""
+    """Return the page; a scenario that never came to its end is said to have no result."""
     taken = sorted({(row["date"], row["machine"]) for row in rows.values()})
     text = HEAD + "## 结果 / Results\n\n"
     text += "".join(f"{date}, {where}\n\n" for date, where in taken)
     text += TABLE + "".join(_row(row) for row in rows.values())
+    begun = {name.partition(" ")[0] for name in rows}
+    if missing := [name for name in EXPECTED if name not in begun]:
+        text += f"\n尚无结果的场景 / scenarios without a result: {', '.join(missing)}\n"
     text += "\n## 故障与恢复 / Faults and recovery\n"
     for row in rows.values():
         text += _faults(row)
