@@ -15,7 +15,7 @@ from opentelemetry.trace import NonRecordingSpan, Span, SpanKind
 from bus.deadletters import REPLAY_FOR
 from bus.records import Invalid, RawRecord, Record
 from contracts.envelope import Envelope, EnvelopeError, decode
-from servicekit.telemetry import parse_traceparent, tracer
+from servicekit.telemetry import is_sampled, parse_traceparent, tracer
 
 
 @dataclass(slots=True)
@@ -66,8 +66,8 @@ def running(spans: Sequence[Span]) -> Iterator[None]:
 
 def _begin_span(group: str, raw: RawRecord, envelope: Envelope[object], spans: list[Span]) -> str:
     parent = envelope.traceparent
-    # Flags 01 is "sampled"; for all others not even a span object is made: this runs for every record.
-    if not parent.endswith("01"):
+    # For what is not sampled not even a span object is made: this runs for every record.
+    if not is_sampled(parent):
         return parent
     remote = parse_traceparent(parent)
     if remote is None:

@@ -211,6 +211,9 @@ def current_traceparent() -> str:
     return f"00-{context.trace_id:032x}-{context.span_id:016x}-{int(context.trace_flags):02x}"
 
 
+_ODD_DIGITS = frozenset("13579bdf")
+
+
 def parse_traceparent(text: str) -> SpanContext | None:
     """Return the remote span, None when the text is no traceparent."""
     match = _TRACEPARENT.match(text)
@@ -218,6 +221,14 @@ def parse_traceparent(text: str) -> SpanContext | None:
         return None
     context = SpanContext(int(match[1], 16), int(match[2], 16), True, TraceFlags(int(match[3], 16)))
     return context if context.is_valid else None
+
+
+def is_sampled(traceparent: str) -> bool:
+    """Return whether the trace is followed: bit 0 of the flags (W3C trace context; other bits may be set beside it).
+
+    A look at one character: this is asked of every record.
+    """
+    return traceparent[-1:] in _ODD_DIGITS
 
 
 def _context_of(traceparent: str) -> Context | None:

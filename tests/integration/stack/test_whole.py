@@ -39,7 +39,7 @@ def test_the_api_refuses_who_has_no_key_with_a_stable_code(stack):
     refused = httpx.post(f"{stack.status()['api']['url']}/v1/tasks", json={})
     assert refused.status_code == 401
     assert refused.headers["content-type"].startswith("application/problem+json")
-    assert refused.json()["code"] == "unauthenticated"
+    assert refused.json()["code"] == "auth.unauthenticated"
 
 
 def test_any_killed_service_comes_back(stack_factory):

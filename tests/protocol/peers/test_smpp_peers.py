@@ -24,8 +24,11 @@ from carrier.model import ReportState, Submit
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 
+MODULES = ROOT / ".local" / "npm" / "node_modules"
+"""Where set-up puts the packages that only tests need."""
+
 needs_npm_smpp = pytest.mark.skipif(
-    shutil.which("node") is None or not (ROOT / "node_modules" / "smpp").is_dir(),
+    shutil.which("node") is None or not (MODULES / "smpp").is_dir(),
     reason="Node or the npm package smpp is not installed (make test installs it)",
 )
 
@@ -56,8 +59,9 @@ class Peer:
 @asynccontextmanager
 async def npm(script: str, **environment: str) -> AsyncIterator[Peer]:
     pipe = asyncio.subprocess.PIPE
+    environment = {**os.environ, "NODE_PATH": str(MODULES), **environment}
     process = await asyncio.create_subprocess_exec(
-        "node", str(HERE / script), stdin=pipe, stdout=pipe, cwd=ROOT, env={**os.environ, **environment}
+        "node", str(HERE / script), stdin=pipe, stdout=pipe, cwd=ROOT, env=environment
     )
     try:
         yield Peer(process)

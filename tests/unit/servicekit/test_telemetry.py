@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.sampling import Decision
 
 from servicekit import telemetry
-from servicekit.telemetry import RateLimited, SpanFile, mask, parse_traceparent, redact
+from servicekit.telemetry import RateLimited, SpanFile, is_sampled, mask, parse_traceparent, redact
 
 
 @pytest.mark.parametrize(
@@ -142,3 +142,14 @@ def test_the_current_span_is_written_and_read_back():
         text = telemetry.current_traceparent()
         assert parse_traceparent(text).span_id == current.get_span_context().span_id
     assert telemetry.current_traceparent() == ""
+
+
+@pytest.mark.parametrize(
+    ("flags", "sampled"), [("00", False), ("01", True), ("02", False), ("03", True), ("ff", True), ("0e", False)]
+)
+def test_sampled_is_the_lowest_bit_whatever_is_set_beside_it(flags, sampled):
+    assert is_sampled(f"00-{'a' * 32}-{'b' * 16}-{flags}") is sampled
+
+
+def test_no_traceparent_is_not_sampled():
+    assert not is_sampled("")

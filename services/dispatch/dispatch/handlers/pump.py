@@ -33,7 +33,7 @@ from dispatch.store.journal import Draft, Ids, StaleError, stale_items
 from links.tcp import LinkConnection
 from servicekit.clock import Clock
 from servicekit.database import Database, DatabaseUnavailable
-from servicekit.telemetry import span
+from servicekit.telemetry import is_sampled, span
 
 log = structlog.get_logger()
 
@@ -328,7 +328,7 @@ class Pump:
             lane = LANES[flight.head.lane].value
             waited = max(0, now_ms - flight.release.chunk.accepted_at) / 1000
             metrics.ACCEPT_TO_SUBMIT_SECONDS.labels(lane).observe(waited)
-            if flight.head.traceparent.endswith("-01"):
+            if is_sampled(flight.head.traceparent):
                 # Sampled: the trace shows which session carried it.
                 with span(
                     "dispatch.submit",
