@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 CODE   := libs cli services
+# The whole path, 100,000 messages: what `make bench` alone measures.
+NAME ?= end-to-end
 PYTEST := $(BIN)/python -m guanxin.stack.testbed -- $(BIN)/python -m pytest
 
 # One thing after another: a target's lines rely on the ones before it.
@@ -44,7 +46,7 @@ format: env-dev ## 统一格式并修正可自动修正的问题 / format, and m
 	@$(BIN)/ruff check --fix .
 
 .PHONY: bench
-bench: env-dev ## 性能基准 / benchmarks (NAME=… for one)
+bench: env-dev ## 性能基准（NAME=… 选其一，NAME= 列出）/ benchmarks: the whole path, or NAME=… (NAME= lists them)
 	@$(BIN)/python -m bench $(NAME) $(ARGS)
 
 .PHONY: chaos

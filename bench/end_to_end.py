@@ -20,7 +20,7 @@ import load
 CONFIG = """
 [stack]
 demo = false
-workers = {{ dispatch = {workers}, "billing-sync" = 0 }}
+workers = {{ dispatch = {workers} }}
 simulator_link = {{ rate = 1000000, sessions = {sessions}, window = {window} }}
 """
 
