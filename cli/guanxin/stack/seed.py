@@ -1,4 +1,4 @@
-"""``python -m guanxin.stack.seed [--demo]``: the register of a local stack, over the services' own HTTP interfaces.
+"""``python -m guanxin.stack.seed``: the register of a local stack, over the services' own HTTP interfaces.
 
 Always: one enterprise, its ports with their review policies, an approved code template, and the API key of the stack's secrets.
 Running it again changes nothing.  Runs on the way up, with the operator's token.

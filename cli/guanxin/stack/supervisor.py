@@ -194,8 +194,7 @@ class Supervisor:
     async def _seed(self, layout: table.Layout) -> None:
         if not all(layout.config.workers(service) for service in SEEDED):
             return  # a stack without them was asked for, and there is nobody to give the data to
-        arguments = ["--demo"] if layout.config.stack.demo else []
-        await self._one_off(layout, "seed", SEED_MODULE, *arguments)
+        await self._one_off(layout, "seed", SEED_MODULE)
         layout.secrets = credentials.load_or_create(self.local / "secrets.json")  # it may have been given keys to keep
 
     async def _one_off(self, layout: table.Layout, step: str, module: str, *arguments: str) -> None:
