@@ -12,6 +12,7 @@ from bus.records import Batch, Invalid, Record
 from contracts.envelope import partition_key
 from contracts.events.dispatch import CloseCause
 from contracts.events.review import ChunkReleased
+from contracts.ids import IdError, epoch_ms_of
 from contracts.lanes import LANES
 from dispatch import metrics
 from dispatch.domain import outcomes
@@ -186,6 +187,10 @@ def _by_time(entries: Sequence[object], members: list[int]) -> Iterable[tuple[in
 def _fault(released: ChunkReleased) -> str:
     """Return why a release cannot be used, empty when it can: a malformed one must not stop its neighbours."""
     chunk = released.chunk
+    try:
+        epoch_ms_of(chunk.chunk_id)
+    except IdError:
+        return "chunk_id is no chunk id"
     n = len(chunk.recipients)
     if not n or len(chunk.carriers) != n:
         return "recipients and carriers differ in number"
