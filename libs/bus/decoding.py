@@ -15,7 +15,7 @@ from opentelemetry.trace import NonRecordingSpan, Span, SpanKind
 from bus.deadletters import REPLAY_FOR
 from bus.records import Invalid, RawRecord, Record
 from contracts.envelope import Envelope, EnvelopeError, decode
-from servicekit.telemetry import is_sampled, parse_traceparent, tracer
+from servicekit.telemetry import is_sampled, parse_traceparent, traceparent_of, tracer
 
 
 @dataclass(slots=True)
@@ -42,7 +42,11 @@ def decode_batch(group: str, raws: Sequence[RawRecord]) -> Decoded:
         except EnvelopeError as error:
             result.invalid.append(Invalid(raw, error.code, str(error)))
             continue
-        result.records.append(Record(raw, envelope, _begin_span(group, raw, envelope, result.spans)))
+        # For what is not sampled not even a span object is made: this runs for every record.
+        if is_sampled(envelope.traceparent):
+            result.records.append(_traced(group, raw, envelope, result.spans))
+        else:
+            result.records.append(Record(raw, envelope, envelope.traceparent))
     return result
 
 
@@ -64,14 +68,10 @@ def running(spans: Sequence[Span]) -> Iterator[None]:
             span.end()
 
 
-def _begin_span(group: str, raw: RawRecord, envelope: Envelope[object], spans: list[Span]) -> str:
-    parent = envelope.traceparent
-    # For what is not sampled not even a span object is made: this runs for every record.
-    if not is_sampled(parent):
-        return parent
-    remote = parse_traceparent(parent)
+def _traced(group: str, raw: RawRecord, envelope: Envelope[object], spans: list[Span]) -> Record:
+    remote = parse_traceparent(envelope.traceparent)
     if remote is None:
-        return ""
+        return Record(raw, envelope, "")
     span = tracer().start_span(
         f"{group} process {envelope.type}",
         trace.set_span_in_context(NonRecordingSpan(remote)),
@@ -85,5 +85,4 @@ def _begin_span(group: str, raw: RawRecord, envelope: Envelope[object], spans: l
         },
     )
     spans.append(span)
-    own = span.get_span_context()
-    return f"00-{own.trace_id:032x}-{own.span_id:016x}-{int(own.trace_flags):02x}"
+    return Record(raw, envelope, traceparent_of(span), span if span.is_recording() else None)

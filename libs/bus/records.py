@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from opentelemetry.trace import Span
+
 from contracts.envelope import Envelope
 from contracts.lanes import Lane
 
@@ -60,11 +62,14 @@ class Record:
     """A record whose event is decoded.
 
     ``traceparent`` continues the event's own trace: give it to the events that follow from this one.
+    ``span`` is there while that trace is recorded: a handler may say in its attributes what the event brought about (counts and
+    ids, no numbers, no contents).  The bus ends it when the effect is durable.
     """
 
     raw: RawRecord
     envelope: Envelope[Any]
     traceparent: str
+    span: Span | None = None
 
     @property
     def topic(self) -> str:

@@ -203,9 +203,22 @@ def span(
             raise
 
 
+def begin(name: str, traceparent: str, **attributes: str | float | bool) -> Span:
+    """Begin a span that is not the current one and that the caller ends: for effects decided here and durable elsewhere.
+
+    What is never ended is never exported, so a span of what did not become durable does not lie.
+    """
+    return tracer().start_span(name, _context_of(traceparent), attributes=attributes)
+
+
 def current_traceparent() -> str:
     """Return the current span as W3C traceparent, empty when there is none."""
-    context = trace.get_current_span().get_span_context()
+    return traceparent_of(trace.get_current_span())
+
+
+def traceparent_of(of: Span) -> str:
+    """Return a span as W3C traceparent, empty when it is none."""
+    context = of.get_span_context()
     if not context.is_valid:
         return ""
     return f"00-{context.trace_id:032x}-{context.span_id:016x}-{int(context.trace_flags):02x}"

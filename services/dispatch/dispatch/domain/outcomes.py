@@ -50,18 +50,22 @@ class Outgoing(msgspec.Struct, frozen=True, gc=False):
     payload: bytes
 
 
-def outcome(head: Head, data: Any, stage: str, batch: int, at: int) -> Outgoing:
-    """Return ``data`` wrapped for the outcomes topic of the release's lane; ``batch`` numbers it and is its outbox id."""
+def outcome(head: Head, data: Any, stage: str, batch: int, at: int, trace: str = "") -> Outgoing:
+    """Return ``data`` wrapped for the outcomes topic of the release's lane; ``batch`` numbers it and is its outbox id.
+
+    ``trace`` is the trace context it continues, the release's own when empty.
+    """
+    trace = trace or head.traceparent
     event = envelope.wrap(
         data,
         id=ids.event_id(head.chunk_id, stage, batch),
         key=head.ekey,
         tenant=head.tenant,
         occurred_at=at,
-        traceparent=head.traceparent,
+        traceparent=trace,
     )
     topic = topics.lane_topic(topics.OUTCOMES, LANES[head.lane])
-    return Outgoing(batch, topic, head.ekey, event.type, head.traceparent, envelope.encode(event))
+    return Outgoing(batch, topic, head.ekey, event.type, trace, envelope.encode(event))
 
 
 def answered(

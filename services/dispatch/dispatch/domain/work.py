@@ -156,6 +156,7 @@ class Flight:
         "slot",
         "submits",
         "totals",
+        "trace",
     )
 
     def __init__(self, *, id: int, serial: int, link: str, slot: int, epoch: int, work: Work, granted_at: int) -> None:
@@ -165,6 +166,8 @@ class Flight:
         self.slot = slot
         self.epoch = epoch
         self.head = work.release.head
+        self.trace = self.head.traceparent
+        """What follows from this flight continues this trace context; the span of its submit, once there is one."""
         self.release: Release | None = work.release
         self.kind = work.kind
         self.attempt = work.attempt

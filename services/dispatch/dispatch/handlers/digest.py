@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable
 
 import structlog
+from opentelemetry.trace import Span
 
 from carrier.events import Answered, Closed, DeliverReceived, Event, PeerError, ReportReceived, Resent
 from carrier.ids import IdMode, candidates
@@ -29,9 +30,11 @@ from dispatch.domain.rules import (
     uncertain_delay_ms,
 )
 from dispatch.domain.work import Flight
+from dispatch.handlers import tracing
 from dispatch.handlers.linkstate import LinkState
 from dispatch.store.journal import Draft
 from links.tcp import LinkConnection
+from servicekit.telemetry import traceparent_of
 from smstext import split_header
 from smstext.faults import TextError
 
@@ -55,6 +58,8 @@ class Acks:
     def __init__(self) -> None:
         self.handles: dict[LinkConnection, tuple[SlotSession, list[int]]] = {}
         self.mo_ids: list[int] = []
+        self.spans: list[Span] = []
+        """To end once the draft is committed."""
 
     def add(self, session: SlotSession, connection: LinkConnection, handle: int) -> None:
         """Note one."""
@@ -126,6 +131,7 @@ class Digest:
             self._settle(flight)
             flight.answers.append((place, UNWRITABLE, ""))
         self._finish(draft)
+        self._report(draft, acks)
         return acks
 
     # Events -----------------------------------------------------------------------------------------------------------
@@ -306,11 +312,20 @@ class Digest:
                 flight.let_go()
                 self._book.close(flight)
         self._touched.clear()
+
+    def _report(self, draft: Draft, acks: Acks) -> None:
         for (link, flight), rows in self._reported.items():
-            batch = self._take_id()
-            draft.report(batch, link, flight.head.chunk_id, rows)
-            event = outcomes.reported(flight.head, link, batch, self._now_ms, rows)
-            draft.events.append(outcomes.outcome(flight.head, event, "reported", batch, self._now_ms))
+            batch, head, trace = self._take_id(), flight.head, flight.trace
+            draft.report(batch, link, head.chunk_id, rows)
+            event = outcomes.reported(head, link, batch, self._now_ms, rows)
+            span = tracing.receipt(
+                head, trace, link=link, states=event.states, found="memory", now_ms=self._now_ms,
+                submitted_at=flight.granted_at,
+            )  # fmt: skip
+            if span is not None:
+                acks.spans.append(span)
+                trace = traceparent_of(span)
+            draft.events.append(outcomes.outcome(head, event, "reported", batch, self._now_ms, trace))
         self._reported.clear()
 
     def _answers(self, flight: Flight, draft: Draft) -> None:
@@ -324,7 +339,7 @@ class Digest:
         event = outcomes.answered(
             flight, release, places, batch, self._now_ms, link.config.carrier, link.config.protocol
         )
-        draft.events.append(outcomes.outcome(flight.head, event, "answered", batch, self._now_ms))
+        draft.events.append(outcomes.outcome(flight.head, event, "answered", batch, self._now_ms, flight.trace))
         refused: dict[int, list[int]] = {}
         for place, status, _ in places:
             if status:
@@ -334,7 +349,8 @@ class Digest:
             members = sorted(set(indices))
             metrics.CLOSED.labels(CloseCause.CARRIER_REFUSED.value).inc(len(members))
             closing = outcomes.closed(flight.head, self._now_ms, members, CloseCause.CARRIER_REFUSED, code)
-            draft.events.append(outcomes.outcome(flight.head, closing, "refused", self._take_id(), self._now_ms))
+            made = outcomes.outcome(flight.head, closing, "refused", self._take_id(), self._now_ms, flight.trace)
+            draft.events.append(made)
 
     def _again(
         self,
@@ -399,7 +415,7 @@ class Digest:
             pairs=list(pairs),
         )
         event = outcomes.uncertain(head, flight.link, flight.slot, flight.epoch, self._now_ms, pairs, rule.value)
-        draft.events.append(outcomes.outcome(head, event, "uncertain", self._take_id(), self._now_ms))
+        draft.events.append(outcomes.outcome(head, event, "uncertain", self._take_id(), self._now_ms, flight.trace))
 
 
 def _code(report: Report) -> str:

@@ -24,6 +24,7 @@ from dispatch.adapters.session import SlotSession
 from dispatch.domain.book import Book
 from dispatch.domain.quiet import QuietHours
 from dispatch.domain.work import Flight
+from dispatch.handlers import tracing
 from dispatch.handlers.claiming import VERIFICATION, Claimer
 from dispatch.handlers.digest import Acks, Digest
 from dispatch.handlers.granting import TURN_MESSAGES, Granter
@@ -33,7 +34,6 @@ from dispatch.store.journal import Draft, Ids, StaleError, stale_items
 from links.tcp import LinkConnection
 from servicekit.clock import Clock
 from servicekit.database import Database, DatabaseUnavailable
-from servicekit.telemetry import is_sampled, span
 
 log = structlog.get_logger()
 
@@ -244,6 +244,8 @@ class Pump:
         """What may happen now that the draft is durable."""
         for connection, (session, handles) in acks.handles.items():
             session.acknowledge(connection, handles)
+        for span in acks.spans:
+            span.end()
         if acks.mo_ids:
             self._on_mo(acks.mo_ids)
         if draft.events:
@@ -323,19 +325,9 @@ class Pump:
     def _observe(self, flights: list[tuple[SlotSession, Flight]]) -> None:
         now_ms = self._clock.wall_ms()
         for _, flight in flights:
+            tracing.submitted(flight)
             if flight.kind or flight.release is None:
                 continue
             lane = LANES[flight.head.lane].value
             waited = max(0, now_ms - flight.release.chunk.accepted_at) / 1000
             metrics.ACCEPT_TO_SUBMIT_SECONDS.labels(lane).observe(waited)
-            if is_sampled(flight.head.traceparent):
-                # Sampled: the trace shows which session carried it.
-                with span(
-                    "dispatch.submit",
-                    flight.head.traceparent,
-                    chunk_id=flight.head.chunk_id,
-                    link=flight.link,
-                    slot=flight.slot,
-                    segments=len(flight.indices),
-                ):
-                    pass

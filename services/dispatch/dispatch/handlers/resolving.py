@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import asyncpg
 import structlog
+from opentelemetry.trace import Span
 
 from contracts.events.dispatch import SegmentsAnswered, SegmentState
 from dispatch import metrics
@@ -18,11 +19,13 @@ from dispatch.domain.book import number_of, same_number
 from dispatch.domain.linkconfig import LinkConfig
 from dispatch.domain.outcomes import Outgoing
 from dispatch.domain.work import Head
+from dispatch.handlers import tracing
 from dispatch.handlers.claiming import release_of
 from dispatch.store.journal import OUTAGES
 from dispatch.store.outbox import insert_events
 from servicekit.clock import Clock
 from servicekit.database import Connection, Database
+from servicekit.telemetry import traceparent_of
 
 log = structlog.get_logger()
 
@@ -69,6 +72,7 @@ class Resolver:
         self._clock = clock
         self._publish = publish
         self._settled = settled
+        self._spans: list[Span] = []
 
     async def run(self) -> None:
         """Resolve for ever."""
@@ -85,6 +89,7 @@ class Resolver:
         """Try every receipt that is due; return how many there were."""
         now_ms = self._clock.wall_ms()
         events: list[Outgoing] = []
+        self._spans.clear()
         async with self._database.transaction() as tx:
             rows = await tx.fetch(_DUE, list(self._configs), now_ms, BATCH)
             by_link: dict[str, list[asyncpg.Record]] = {}
@@ -94,6 +99,8 @@ class Resolver:
                 events += await self._link(tx, link, members, now_ms)
             if events:
                 await insert_events(tx, events, now_ms)
+        for span in self._spans:
+            span.end()
         if events:
             self._publish(events)
         return len(rows)
@@ -146,7 +153,7 @@ class Resolver:
             metrics.RECEIPTS.labels(row["link"], "repeated").inc()
             return []
         metrics.RECEIPTS.labels(row["link"], "journal").inc()
-        return [await self._report(tx, head, row, hit["index"], hit["seg"], hit["total"], now_ms)]
+        return [await self._report(tx, head, row, hit, "journal", now_ms)]
 
     async def _by_candidate(self, tx: Connection, row: asyncpg.Record, now_ms: int) -> list[Outgoing] | None:
         """An uncertain segment has no carrier id: only when exactly one fits by link, recipient, sender and time."""
@@ -169,7 +176,7 @@ class Resolver:
         metrics.RECEIPTS.labels(row["link"], "candidate").inc()
         head = _head(stored)
         accepted = self._accepted(row, one, stored, now_ms)
-        report = await self._report(tx, head, row, one["index"], one["seg"], one["total"], now_ms)
+        report = await self._report(tx, head, row, one, "candidate", now_ms)
         return [outcomes.outcome(head, accepted, f"answered-uncertain-{one['id']}", 0, now_ms), report]
 
     def _accepted(
@@ -201,8 +208,9 @@ class Resolver:
         )
 
     async def _report(
-        self, tx: Connection, head: Head, row: asyncpg.Record, index: int, seg: int, total: int, now_ms: int
+        self, tx: Connection, head: Head, row: asyncpg.Record, segment: asyncpg.Record, found: str, now_ms: int
     ) -> Outgoing:
+        index, seg, total = segment["index"], segment["seg"], segment["total"]
         await tx.execute(
             "insert into report (id, link, chunk_id, at, indices, segs, states, codes) values ($1, $2, $3, $4, $5, $6, $7, $8)",
             row["id"],
@@ -221,7 +229,14 @@ class Resolver:
             now_ms,
             [(index, seg, total, SegmentState(row["state"]), row["code"], row["done_at"])],
         )
-        return outcomes.outcome(head, event, f"reported-{row['id']}", 0, now_ms)
+        # The journal does not say which submit it was: the receipt hangs under the taking in of the release.
+        span = tracing.receipt(
+            head, head.traceparent, link=row["link"], states=event.states, found=found, now_ms=now_ms
+        )
+        if span is None:
+            return outcomes.outcome(head, event, f"reported-{row['id']}", 0, now_ms)
+        self._spans.append(span)
+        return outcomes.outcome(head, event, f"reported-{row['id']}", 0, now_ms, traceparent_of(span))
 
 
 def _believed(row: asyncpg.Record, found: dict[str, list[asyncpg.Record]]) -> asyncpg.Record | None:
