@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 from carrier.codec import Codec
 from carrier.errors import CarrierError
+from carrier.ids import IdMode
 from carrier.layout import Fields
 from carrier.model import BindMode, Mo, Outcome, Refusal, Report, Role, Submit
 
@@ -160,6 +161,14 @@ class Dialect(ABC):
     closes_on_malformed: ClassVar[bool] = False
     """A body that cannot be read ends the session (SGIP) instead of being answered with an error."""
     has_keepalive: ClassVar[bool] = True
+    sequence_is_id: ClassVar[bool] = False
+    """The sequence of a submit is its message id: sessions of one account must never share any (``SessionConfig.sequences``)."""
+    id_mode: ClassVar[IdMode] = IdMode.EXACT
+    """How the id in a report relates to the one in the answer, unless the link says otherwise."""
+    has_part_fields: ClassVar[bool] = True
+    """Whether a long message may travel by fields of the protocol's own instead of a user data header."""
+    national_numbers: ClassVar[bool] = False
+    """Whether recipients are usually written without the country code."""
     malformed: ClassVar[int]
     """The statuses the engine itself answers with."""
     wrong_state: ClassVar[int]
@@ -181,6 +190,22 @@ class Dialect(ABC):
             **dict.fromkeys(settings.temporary_statuses, Outcome.TEMPORARY),
             **dict.fromkeys(settings.throttle_statuses, Outcome.THROTTLED),
         }
+
+    # What a link must know ------------------------------------------------------------------------------------------
+
+    @property
+    def carrier_calls(self) -> bool:
+        """Whether the carrier opens a connection of its own to us, for reports and replies."""
+        return Kind.DELIVER in self.rights(Role.CLIENT, BindMode.RECEIVER).send
+
+    @property
+    def longest_ascii(self) -> int:
+        """Octets of the longest single message in ASCII."""
+        return 140
+
+    def submitted_at(self, message_id: str, wall: float) -> float | None:
+        """When the submit of this id was made (epoch seconds), as far as the id itself tells; ``wall`` is now."""
+        return None
 
     # Exact path -----------------------------------------------------------------------------------------------------
 

@@ -28,13 +28,15 @@ Item = TypeVar("Item")
 class SessionConfig:
     """``credentials`` are the client's own; a server leaves them empty.
 
-    ``limits`` None means the dialect's published ones. ``sequence`` is the counter's start, for owners of several
-    sessions whose sequences must differ because the protocol takes them for message ids (SGIP).
+    ``limits`` None means the dialect's published ones. ``sequence`` is the counter's start; ``sequences`` is the part
+    of the counter's space that is this session's own (both ends included), for owners of several sessions whose
+    sequences must differ because the protocol takes them for message ids (``Dialect.sequence_is_id``).
     """
 
     credentials: Credentials = field(default_factory=lambda: Credentials("", ""))
     limits: Limits | None = None
     sequence: int | None = None
+    sequences: tuple[int, int] | None = None
 
 
 class Session(Receiver):
@@ -58,7 +60,8 @@ class Session(Receiver):
         self._bind_mode = config.credentials.mode
         self._bind_secret = config.credentials.secret
         self._wall_offset = wall - now
-        self._counter = (dialect.first_sequence if config.sequence is None else config.sequence) - 1
+        self._first, self._last = config.sequences or (dialect.first_sequence, dialect.last_sequence)
+        self._counter = (self._first if config.sequence is None else config.sequence) - 1
         if role is Role.SERVER:
             self._phase_deadline = now + self.limits.bind
 
@@ -70,6 +73,11 @@ class Session(Receiver):
         if self.state is not State.BOUND:
             return 0
         return max(0, self.limits.window - len(self._in_flight))
+
+    @property
+    def counter(self) -> int:
+        """The last number of the sequence counter that was used: where the owner's next session goes on from."""
+        return self._counter
 
     @property
     def in_flight(self) -> list[int]:
@@ -163,15 +171,15 @@ class Session(Receiver):
         in_flight = self._in_flight
         if len(batch) > self.limits.window - len(in_flight):
             raise WindowFullError(f"{len(batch)} requests for {self.window_free} places")
-        counter, last = self._counter, self.dialect.last_sequence
+        counter, first, last = self._counter, self._first, self._last
         base = self.dialect.sequence_base(self._wall(now))
         deadline = now + self.limits.response
         frames: list[bytes] = []
         taken: dict[int, Pending] = {}
         for token, item in batch:
-            counter = counter + 1 if counter < last else self.dialect.first_sequence
+            counter = counter + 1 if counter < last else first
             while base + counter in in_flight:
-                counter = counter + 1 if counter < last else self.dialect.first_sequence
+                counter = counter + 1 if counter < last else first
             try:
                 frame = write(item, base + counter)
             except CarrierError as error:
@@ -349,9 +357,8 @@ class Session(Receiver):
         return now + self._wall_offset
 
     def _next_sequence(self, now: float) -> int:
-        dialect = self.dialect
-        base = dialect.sequence_base(self._wall(now))
-        self._counter = self._counter + 1 if self._counter < dialect.last_sequence else dialect.first_sequence
+        base = self.dialect.sequence_base(self._wall(now))
+        self._counter = self._counter + 1 if self._counter < self._last else self._first
         while base + self._counter in self._in_flight:
-            self._counter = self._counter + 1 if self._counter < dialect.last_sequence else dialect.first_sequence
+            self._counter = self._counter + 1 if self._counter < self._last else self._first
         return base + self._counter

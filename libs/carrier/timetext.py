@@ -26,17 +26,24 @@ def login_stamp(epoch: float) -> int:
     return int(time.strftime("%m%d%H%M%S", time.gmtime(epoch + _BEIJING)))
 
 
+def stamped_at(stamp: int, epoch: float) -> float | None:
+    """The epoch seconds of a received ``MMDDhhmmss``, in the year that brings it nearest to ``epoch``; None when it is
+    no such time.
+    """
+    text = f"{stamp:010d}"
+    year = time.gmtime(epoch + _BEIJING).tm_year
+    times: list[float] = []
+    for candidate in (year - 1, year, year + 1):
+        try:
+            times.append(timegm(time.strptime(f"{candidate}{text}", "%Y%m%d%H%M%S")) - _BEIJING)
+        except ValueError:
+            continue
+    return min(times, key=lambda at: abs(at - epoch), default=None)
+
+
 def stamp_distance(stamp: int, epoch: float) -> float | None:
     """Seconds between a received ``MMDDhhmmss`` and ``epoch``, taking the nearest year; None when it is no such
     time.
     """
-    text = f"{stamp:010d}"
-    year = time.gmtime(epoch + _BEIJING).tm_year
-    distances: list[float] = []
-    for candidate in (year - 1, year, year + 1):
-        try:
-            parsed = time.strptime(f"{candidate}{text}", "%Y%m%d%H%M%S")
-        except ValueError:
-            continue
-        distances.append(abs(timegm(parsed) - _BEIJING - epoch))
-    return min(distances, default=None)
+    at = stamped_at(stamp, epoch)
+    return None if at is None else abs(at - epoch)

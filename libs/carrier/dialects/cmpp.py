@@ -86,6 +86,7 @@ class Cmpp(Dialect):
     codings: ClassVar[Mapping[str, int]] = {"ascii": 0, "octets": 4, "ucs2": 8, "gb18030": 15}
     statuses = tables.STATUSES
     remembers_answers = True
+    national_numbers = True
     malformed = 1
     wrong_state = 2
     already_bound = 5
@@ -119,6 +120,10 @@ class Cmpp(Dialect):
         super().__init__(self.settings)
         self._account = account
         self._head = lru_cache(maxsize=4096)(self._make_head)
+
+    @property
+    def longest_ascii(self) -> int:
+        return self.settings.ascii_octets
 
     def for_account(self, account: str) -> Self:
         return type(self)(self.settings, account=account)

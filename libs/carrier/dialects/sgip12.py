@@ -8,6 +8,7 @@ provider's listener (login type 2) for reports and replies. The 12 octets of a s
 from __future__ import annotations
 
 import hmac
+import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,7 +44,7 @@ from carrier.dialects.sgip12_tables import (
 )
 from carrier.errors import CarrierError
 from carrier.model import BindMode, Mo, Outcome, Refusal, Report, ReportState, Role, Submit
-from carrier.timetext import login_stamp
+from carrier.timetext import login_stamp, stamped_at
 from carrier.wiretext import cut, number, octets
 
 _HEADER = struct.Struct(">IIQI")
@@ -54,6 +55,7 @@ _SUBMIT_BACK = struct.Struct(">5s10sB6s6sBBB16s16sBBBBBI")
 _DELIVER = struct.Struct(">21s21sBBBI")
 _REPORT = struct.Struct(">12sB21sBB8s")
 _WORD = 0xFFFFFFFF
+_ID = re.compile("[0-9a-f]{24}")
 
 _KINDS: dict[int, Kind] = {
     BIND: Kind.BIND,
@@ -119,6 +121,8 @@ class Sgip12(Dialect):
     remembers_answers = True
     closes_on_malformed = True
     has_keepalive = False
+    sequence_is_id = True
+    has_part_fields = False
     malformed = 5
     wrong_state = 4
     already_bound = 2
@@ -167,6 +171,14 @@ class Sgip12(Dialect):
     def message_id(self, serial: int, wall: float, request: bytes = b"") -> str:
         """The request's own sequence (3.3); without one, a sequence no request has."""
         return request[8:20].hex() or f"{serial:024x}"
+
+    @property
+    def longest_ascii(self) -> int:
+        return self.settings.ascii_octets
+
+    def submitted_at(self, message_id: str, wall: float) -> float | None:
+        """The second word of a sequence is MMDDhhmmss of the submit (3.3)."""
+        return stamped_at(int(message_id[8:16], 16), wall) if _ID.fullmatch(message_id) else None
 
     # Login ------------------------------------------------------------------------------------------------------------
 

@@ -109,6 +109,7 @@ class Smgp30(Dialect):
     codings: ClassVar[Mapping[str, int]] = {"ascii": 0, "octets": 4, "ucs2": 8, "gb18030": 15}
     statuses = STATUSES
     remembers_answers = True
+    national_numbers = True
     malformed = 10
     wrong_state = 11
     already_bound = 11

@@ -50,6 +50,7 @@ from carrier.dialects.smpp34_wire import (
     tlv,
 )
 from carrier.errors import CarrierError
+from carrier.ids import IdMode
 from carrier.model import BindMode, Mo, Outcome, Refusal, Report, ReportState, Role, Submit
 from carrier.receipt import WORDS, parse
 from carrier.tlv import scan
@@ -130,6 +131,7 @@ class Smpp34(Dialect):
     codings: ClassVar[Mapping[str, int]] = {"gsm7": 0, "ascii": 1, "latin1": 3, "octets": 4, "ucs2": 8}
     statuses = STATUSES
     remembers_answers = False
+    id_mode = IdMode.AUTO
     malformed = 0x02
     wrong_state = 0x04
     already_bound = 0x05
