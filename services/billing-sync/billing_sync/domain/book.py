@@ -62,6 +62,8 @@ class Closure:
     done_at: list[int] = field(default_factory=list)
     """Unix ms from the receipt, 0 where there is none."""
     marked: list[bool] = field(default_factory=list)
+    trace: str | None = None
+    """The trace context its file's event continues, None where the trace is not followed."""
 
     def add(self, index: int, segment: int, stage: Stage, code: str, done_at: int, *, marked: bool) -> None:
         """Add one record."""

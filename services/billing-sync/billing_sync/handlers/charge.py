@@ -57,6 +57,7 @@ class ChargeOutcomes:
         for record in events:
             event = record.data
             book = books[event.chunk_id]
+            before = len(book.answers), len(book.closures)
             if isinstance(event, SegmentsAnswered):
                 tenant = record.envelope.tenant
                 book.answered(event, tenant=tenant, lane=lane, tariff=calendar.at(tenant, event.at), now=now)
@@ -64,6 +65,8 @@ class ChargeOutcomes:
                 book.reported(event, now=now)
             else:
                 book.closed(event, now=now)
+            if record.span is not None:
+                _say(record, book, *before)
         await ledger.save(tx, books.values(), early)
         for book in books.values():
             observe(book, lane)
@@ -77,6 +80,19 @@ def observe(book: Book, lane: str) -> None:
         metrics.CLOSED.labels(Stage(stage).label).inc(count)
     metrics.REPEATED.inc(book.repeated)
     metrics.LATE.inc(book.late)
+
+
+def _say(record: Record, book: Book, answers: int, closures: int) -> None:
+    """Say in a followed trace which records the event opened and closed; what is closed here goes on in its file."""
+    assert record.span is not None, "asked for a followed trace only"
+    record.span.set_attribute("chunk_id", book.chunk_id)
+    if opened := sum(len(answer.indices) for answer in book.answers[answers:]):
+        record.span.set_attribute("records.opened", opened)
+    made = book.closures[closures:]
+    for stage, count in Counter(stage for closure in made for stage in closure.stages).items():
+        record.span.set_attribute(f"records.{Stage(stage).label}", count)
+    for closure in made:
+        closure.trace = record.traceparent
 
 
 def _fault(event: SegmentsAnswered | SegmentsReported | MessagesClosed) -> str:

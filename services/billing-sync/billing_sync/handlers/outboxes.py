@@ -13,6 +13,7 @@ from contracts.envelope import partition_key, wrap
 from contracts.events.billing import SegmentsCharged, TariffActivated
 from contracts.ids import event_id
 from servicekit.database import Connection
+from servicekit.telemetry import begin, is_sampled, traceparent_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,22 @@ class FileOutbox:
             key=partition_key(first.tenant, first.enterprise),
             tenant=first.tenant,
             occurred_at=at,
+            traceparent=_followed(row, chunk_id, lines),
         )
         return topics.lane_topic(self._stage, lane), envelope
+
+
+def _followed(row: files.FileRow, chunk_id: str, lines: Sequence[files.Line]) -> str:
+    """Return the trace context of the records' event, with a span of its own where a trace is followed.
+
+    Records that several events closed continue the trace of the first.
+    """
+    parent = next((line.trace for line in lines if line.trace), "")
+    if not is_sampled(parent):
+        return ""
+    span = begin("billing.charged", parent, chunk_id=chunk_id, file_no=row.head.no, records=len(lines))
+    span.end()
+    return traceparent_of(span)
 
 
 class TariffOutbox:

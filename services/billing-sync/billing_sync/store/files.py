@@ -66,6 +66,8 @@ class Line:
     record: Record
     chunk_id: str
     index: int
+    trace: str
+    """W3C traceparent where the trace is followed, else empty."""
 
 
 async def lock(tx: Connection) -> None:
@@ -120,7 +122,7 @@ async def next_no(tx: Connection) -> int:
 async def lines(connection: Connection, ids: Sequence[int]) -> list[Line]:
     """Return the records of closures, in the order in which they stand in their file."""
     closures = await connection.fetch(
-        "select chunk_id, indices, segments, stages, codes, done_at, marked from closure "
+        "select chunk_id, indices, segments, stages, codes, done_at, marked, trace from closure "
         "where id = any($1) order by at, id",
         list(ids),
     )
@@ -139,7 +141,7 @@ async def lines(connection: Connection, ids: Sequence[int]) -> list[Line]:
         for at, (index, segment) in enumerate(zip(closure["indices"], closure["segments"], strict=True)):
             answer, position = places[closure["chunk_id"], index, segment]
             record = _record(closure, at, answer, position, price)
-            found.append(Line(record, closure["chunk_id"].hex, index))
+            found.append(Line(record, closure["chunk_id"].hex, index, closure["trace"] or ""))
     return found
 
 

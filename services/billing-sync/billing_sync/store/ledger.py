@@ -134,7 +134,7 @@ _ANSWER = (
     "chunk_id", "tenant", "enterprise", "lane", "link", "carrier", "protocol", "batch", "at", "tariff", "indices",
     "segments", "totals", "recipients", "senders", "carrier_ids", "task_ids", "refs",
 )  # fmt: skip
-_CLOSURE = ("chunk_id", "at", "indices", "segments", "stages", "codes", "done_at", "marked")
+_CLOSURE = ("chunk_id", "at", "indices", "segments", "stages", "codes", "done_at", "marked", "trace")
 
 
 def _answer_row(answer: Answer) -> tuple[object, ...]:
@@ -148,7 +148,7 @@ def _answer_row(answer: Answer) -> tuple[object, ...]:
 def _closure_row(closure: Closure) -> tuple[object, ...]:
     return (
         UUID(closure.chunk_id), closure.at, closure.indices, closure.segments, closure.stages, closure.codes,
-        closure.done_at, closure.marked,
+        closure.done_at, closure.marked, closure.trace,
     )  # fmt: skip
 
 

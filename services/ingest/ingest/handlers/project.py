@@ -7,12 +7,14 @@ webhook rows join in; the consumer's offset moves with it.  No statement is per 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from uuid import UUID
 
 import asyncpg
 import msgspec
 import structlog
+from opentelemetry.trace import Span
 
 from bus.consumer import Effect
 from bus.records import Batch, Invalid, Record
@@ -90,6 +92,8 @@ async def _project(tx: Connection, known: Sequence[tuple[UUID, Record]]) -> None
             row = rows[chunk_id]
             state = states[chunk_id] = ChunkState(row["state"], row["segs"], released=row["released"])
         apply(state, record.data)
+        if record.span is not None:
+            _say(record.span, chunk_id, state)
         metrics.PROJECTED.labels(record.envelope.type).inc()
     if not states:
         return
@@ -109,6 +113,13 @@ async def _project(tx: Connection, known: Sequence[tuple[UUID, Record]]) -> None
     ]
     if hooks:
         await webhooks.insert(tx, hooks)
+
+
+def _say(span: Span, chunk_id: UUID, state: ChunkState) -> None:
+    """Say in a followed trace where the chunk's messages are after the event."""
+    span.set_attribute("chunk_id", chunk_id.hex)
+    for value, count in Counter(state.vector).items():
+        span.set_attribute(f"messages.{_LABELS[value]}", count)
 
 
 def _journal_row(chunk_id: UUID, record: Record) -> JournalRow:
