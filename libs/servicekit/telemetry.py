@@ -244,6 +244,13 @@ def is_sampled(traceparent: str) -> bool:
     return traceparent[-1:] in _ODD_DIGITS
 
 
+def unfollowed(traceparent: str) -> str:
+    """Return the same place in the trace, not to be followed from there (bit 0 of the flags cleared)."""
+    if not is_sampled(traceparent):
+        return traceparent
+    return f"{traceparent[:-1]}{int(traceparent[-1], 16) & 0xE:x}"
+
+
 def _context_of(traceparent: str) -> Context | None:
     remote = parse_traceparent(traceparent) if traceparent else None
     return trace.set_span_in_context(NonRecordingSpan(remote)) if remote is not None else None

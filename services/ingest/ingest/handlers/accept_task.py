@@ -33,11 +33,15 @@ from ingest.store.outbox import Outbound
 from servicekit.clock import Clock
 from servicekit.database import Connection, Database
 from servicekit.problems import UNAVAILABLE, Problem
+from servicekit.telemetry import unfollowed
 
 SLICE = 16
 """Chunks (8,000 messages) written or published at a time: a few milliseconds of the event loop."""
 MAX_PUBLISHING = 32
 """Tasks published from memory at once; beyond it (the broker is away) the relay takes them from the database."""
+FOLLOWED = 4
+"""Chunks of a task whose way is followed when its trace is; the others carry the trace's id only.  A chunk of 500 leaves some hundred
+spans of 40 us, and bulk comes in few tasks: every one of them would be followed."""
 SAMPLE = 100
 """Rejected recipients in the answer; all of them are at ``/v1/tasks/{id}/rejected``."""
 
@@ -157,8 +161,10 @@ class TaskAccepter:
 
     async def _publish_all(self, make: _Rows) -> None:
         try:
+            at = 0
             for part in slices(make.composed, SLICE):
-                await self._publish([make.outbound(chunk) for chunk in part])
+                await self._publish([make.outbound(chunk, number) for number, chunk in enumerate(part, at)])
+                at += len(part)
         except PublishFailed as error:
             log.warning("task_left_to_relay", task_id=make.task_id, reason=str(error))
         finally:
@@ -176,7 +182,7 @@ class _Rows:
     def __init__(self, key: Key, task_id: str, traceparent: str, target_id: int | None, composed: Composed) -> None:
         self.key = key
         self.task_id = task_id
-        self.traceparent = traceparent
+        self._traceparents = (traceparent, unfollowed(traceparent))
         self.target_id = target_id
         self.composed = composed
 
@@ -206,7 +212,11 @@ class _Rows:
             created_at=composed.accepted_at,
         )
 
-    def chunk(self, chunk: ComposedChunk) -> ChunkRow:
+    def traceparent(self, number: int) -> str:
+        """Return the trace context of a chunk by its number in the task, from 0."""
+        return self._traceparents[number >= FOLLOWED]
+
+    def chunk(self, chunk: ComposedChunk, number: int) -> ChunkRow:
         head = self.composed.head
         count = len(chunk.recipients)
         hooks = None if self.target_id is None else [(0, count, self.target_id, self.task_id, head.ref)]
@@ -217,7 +227,7 @@ class _Rows:
             lane=head.lane.value,
             task_id=UUID(self.task_id),
             accepted_at=self.composed.accepted_at,
-            traceparent=self.traceparent,
+            traceparent=self.traceparent(number),
             payload=chunk.payload,
             recipients=chunk.recipients,
             carriers=chunk.carriers,
@@ -225,14 +235,14 @@ class _Rows:
             hooks=None if hooks is None else msgspec.msgpack.encode(hooks),
         )
 
-    def outbound(self, chunk: ComposedChunk) -> Outbound:
+    def outbound(self, chunk: ComposedChunk, number: int) -> Outbound:
         return Outbound(
             UUID(chunk.chunk_id),
             self.key.tenant,
             self.key.enterprise,
             self.composed.head.lane.value,
             self.composed.accepted_at,
-            self.traceparent,
+            self.traceparent(number),
             chunk.payload,
         )
 
@@ -240,8 +250,10 @@ class _Rows:
 async def _write(connection: Connection, make: _Rows) -> None:
     now = datetime.now(UTC)
     await accepts.insert_task(connection, make.task(), make.composed.rejected)
+    at = 0
     for part in slices(make.composed, SLICE):
-        rows = [make.chunk(chunk) for chunk in part]
+        rows = [make.chunk(chunk, number) for number, chunk in enumerate(part, at)]
+        at += len(part)
         if len(rows) == 1:
             await accepts.insert_chunks(connection, rows)
         else:
