@@ -41,7 +41,7 @@ _MOST_PENDING: Final = 4096  # messages handed over and not yet acknowledged
 
 
 _MOVES: Final[dict[State, frozenset[State]]] = {
-    State.DOWN: frozenset({State.STARTING}),
+    State.DOWN: frozenset({State.STARTING, State.LOST}),
     State.STARTING: frozenset({State.READY, State.STOPPED, State.LOST, State.STARTING}),
     State.READY: frozenset({State.STARTING, State.STOPPED, State.LOST}),
     State.STOPPED: frozenset({State.STARTING, State.LOST}),
@@ -150,6 +150,13 @@ class Modem:
             self._next_poll = now + self._config.poll_every
             self._tasks.append(self._poll())
         self._advance()
+        return self._take()
+
+    def receive_eof(self, now: float) -> list[Event]:
+        """The port is gone: the message in flight gets its event, then `Lost`, once."""
+        self._now = now
+        if self._state is not State.LOST:
+            self._give_up()
         return self._take()
 
     # -- tasks ---------------------------------------------------------------------------------------------------

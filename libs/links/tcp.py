@@ -26,6 +26,9 @@ CONNECT_TIMEOUT_S = 10.0
 SessionFactory = Callable[[float, float], Session]
 """(monotonic seconds, epoch seconds) to a fresh session."""
 
+Admit = Callable[["LinkConnection"], bool]
+"""Asked when a connection came in, before anything of it is read; one that is not admitted is cut without a word."""
+
 OnEvents = Callable[["LinkConnection", list[Event]], None]
 """Called with the events of one read or timer, in order; must not raise on peer data and must not block."""
 
@@ -45,6 +48,7 @@ class LinkConnection(asyncio.Protocol):
         role: str,
         may_write: Callable[[], bool] | None = None,
         start: bool = False,
+        admit: Admit | None = None,
     ) -> None:
         self.session: Session
         self.writable = True
@@ -54,6 +58,7 @@ class LinkConnection(asyncio.Protocol):
         self._on_events = on_events
         self._may_write = may_write
         self._start = start
+        self._admit = admit
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
@@ -80,6 +85,9 @@ class LinkConnection(asyncio.Protocol):
         self._connections.inc()
         now = time.monotonic()
         self.session = self._make_session(now, time.time())
+        if self._admit is not None and not self._admit(self):
+            self.abort("not admitted")
+            return
         if self._start:
             self.session.start(now)
         self.flush()
@@ -202,12 +210,28 @@ async def connect(
 
 
 async def listen(
-    host: str, port: int, make_session: SessionFactory, on_events: OnEvents, *, backlog: int = 100
+    host: str | None,
+    port: int,
+    make_session: SessionFactory,
+    on_events: OnEvents,
+    *,
+    backlog: int = 100,
+    may_write: Callable[[], bool] | None = None,
+    admit: Admit | None = None,
+    shared: bool = False,
 ) -> asyncio.Server:
-    """Listen as the server; ``port`` 0 takes a free one.  The caller closes the server."""
+    """Listen as the server; ``port`` 0 takes a free one, ``host`` None every address.  The caller closes the server.
+
+    ``shared`` lets further processes of the same user listen on the port too: the kernel then hands each connection to one of
+    them.  Raises OSError when the port cannot be had.
+    """
     loop = asyncio.get_running_loop()
     return await loop.create_server(
-        lambda: LinkConnection(make_session, on_events, role="server"), host, port, backlog=backlog
+        lambda: LinkConnection(make_session, on_events, role="server", may_write=may_write, admit=admit),
+        host,
+        port,
+        backlog=backlog,
+        reuse_port=shared or None,
     )
 
 

@@ -12,9 +12,8 @@ from fastapi import FastAPI, Request, Response
 
 from sim.carrier.faults import Faults, FaultsError, changed
 from sim.carrier.gateway import Gateway
+from sim.control import body, json, new_app, problem
 from smstext import NumberError, TextError, normalise, valid_port
-
-_BODY_AT_MOST = 64 * 1024
 
 
 class Reply(msgspec.Struct, forbid_unknown_fields=True, rename={"sender": "from", "port": "to"}):
@@ -28,76 +27,53 @@ class Reply(msgspec.Struct, forbid_unknown_fields=True, rename={"sender": "from"
 
 def build_app(gateway: Gateway) -> FastAPI:
     """Return the application of one gateway."""
-    app = FastAPI(title="Carrier simulator", docs_url=None, redoc_url=None)
-
-    @app.get("/health/ready")
-    @app.get("/health/live")
-    async def health() -> Response:
-        return _json({"status": "ok"})
+    app = new_app("Carrier simulator")
 
     @app.get("/stats")
     async def stats() -> Response:
-        return _json({"since": gateway.since_ms, **gateway.stats.document(gateway.clock())})
+        return json({"since": gateway.since_ms, **gateway.stats.document(gateway.clock())})
 
     @app.post("/reset")
     async def reset() -> Response:
         gateway.reset()
-        return _json({"reset": True})
+        return json({"reset": True})
 
     @app.get("/faults")
     async def faults() -> Response:
-        return _json(gateway.behaviour.faults)
+        return json(gateway.behaviour.faults)
 
     @app.put("/faults")
     async def set_faults(request: Request) -> Response:
         """Change the named faults; an empty object changes nothing, `{"reset": true}` brings back good behaviour."""
         try:
-            change = msgspec.json.decode(await _body(request), type=dict[str, Any])
+            change = msgspec.json.decode(await body(request), type=dict[str, Any])
             base = Faults() if change.pop("reset", False) else gateway.behaviour.faults
             gateway.behaviour.change(changed(base, change))
         except (FaultsError, msgspec.MsgspecError, ValueError) as error:
-            return _problem("invalid_faults", str(error))
-        return _json(gateway.behaviour.faults)
+            return problem("invalid_faults", str(error))
+        return json(gateway.behaviour.faults)
 
     @app.post("/mo")
     async def mo(request: Request) -> Response:
         try:
-            reply = msgspec.json.decode(await _body(request), type=Reply)
+            reply = msgspec.json.decode(await body(request), type=Reply)
             number = normalise(reply.sender)
             if not valid_port(reply.port):
-                return _problem("invalid_port", "to: not a port")
+                return problem("invalid_port", "to: not a port")
             account = reply.account or _only_account(gateway)
             if account not in gateway.accounts:
-                return _problem("unknown_account", "account: say which; known are " + ", ".join(gateway.accounts))
+                return problem("unknown_account", "account: say which; known are " + ", ".join(gateway.accounts))
             segments = gateway.say(account, str(number), reply.port, reply.text)
         except (NumberError, TextError, ValueError) as error:
-            return _problem("invalid_reply", str(error))
-        return _json({"queued": True, "segments": segments})
+            return problem("invalid_reply", str(error))
+        return json({"queued": True, "segments": segments})
 
     @app.get("/messages")
     async def messages(limit: int = 50) -> Response:
-        return _json(gateway.samples(max(1, min(limit, 200))))
+        return json(gateway.samples(max(1, min(limit, 200))))
 
     return app
 
 
 def _only_account(gateway: Gateway) -> str:
     return next(iter(gateway.accounts)) if len(gateway.accounts) == 1 else ""
-
-
-async def _body(request: Request) -> bytes:
-    octets = b""
-    async for piece in request.stream():
-        octets += piece
-        if len(octets) > _BODY_AT_MOST:
-            raise ValueError(f"body: more than {_BODY_AT_MOST} octets")
-    return octets or b"{}"
-
-
-def _json(document: object) -> Response:
-    return Response(msgspec.json.encode(document), media_type="application/json")
-
-
-def _problem(code: str, detail: str) -> Response:
-    body = {"type": "about:blank", "title": "Invalid request", "status": 422, "code": code, "detail": detail}
-    return Response(msgspec.json.encode(body), 422, media_type="application/problem+json")

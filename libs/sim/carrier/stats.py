@@ -18,6 +18,32 @@ _SAMPLES = 200
 """Latest messages kept for a person to look at."""
 
 
+COUNTERS: tuple[str, ...] = (
+    "submits",
+    "accepted",
+    "rejected",
+    "throttled",
+    "over_window",
+    "unanswered",
+    "receipts_sent",
+    "receipts_answered",
+    "receipts_waiting",
+    "mo_sent",
+    "mo_answered",
+    "bind_attempts",
+    "binds_accepted",
+    "binds_refused",
+    "over_sessions",
+    "disconnects",
+    "replaced",
+    "garbage",
+    "calls",
+    "calls_failed",
+    "peer_errors",
+)
+"""Counters of an account and, summed, of the simulator."""
+
+
 class Received(msgspec.Struct, frozen=True, gc=False):
     """One whole message as the wire had it: it is only decoded when somebody looks."""
 
@@ -80,9 +106,10 @@ class AccountStats:
 
 
 class Stats:
-    """All counters since the last reset, over all accounts."""
+    """All counters since the last reset, over all accounts; ``counters`` names those that are always shown."""
 
-    def __init__(self) -> None:
+    def __init__(self, counters: tuple[str, ...] = COUNTERS) -> None:
+        self._counters = counters
         self.accounts: dict[str, AccountStats] = {}
         self._seen: dict[bytes, int] = {}
         self._parts: dict[tuple[str, str, int, int], dict[int, bytes]] = {}
@@ -112,15 +139,15 @@ class Stats:
         return self._count(_digest(sender, recipient, content, coding))
 
     def segment(
-        self, sender: str, recipient: str, content: bytes, coding: int, part: tuple[int, int, int]
+        self, sender: str, recipient: str, content: bytes, coding: int, part: tuple[int, int, int], *, by: str = ""
     ) -> bytes | None:
-        """Count one segment; ``part`` is (reference, total, number).
+        """Count one segment; ``part`` is (reference, total, number), ``by`` who sent it where that is not the sender.
 
         Returns the joined content when this segment completes its message.  One seen before is a duplicate.
         """
         reference, total, number = part
-        key = (sender, recipient, reference, total)
-        digest = _digest(sender, recipient, content, reference << 16 | number << 8 | coding)
+        key = (sender + by, recipient, reference, total)
+        digest = _digest(sender + by, recipient, content, reference << 16 | number << 8 | coding)
         if digest in self._finished:
             self.duplicates += 1
             return None
@@ -142,12 +169,14 @@ class Stats:
 
     def document(self, now: float) -> dict[str, Any]:
         """Return what `GET /stats` answers: the sums, and the same by account."""
-        by_account = {name: _account_document(stats, now) for name, stats in sorted(self.accounts.items())}
+        by_account = {
+            name: _account_document(stats, self._counters, now) for name, stats in sorted(self.accounts.items())
+        }
         sums: Counter[str] = Counter()
         for account in self.accounts.values():
             sums.update(account.counts)
         return {
-            **{name: sums[name] for name in COUNTERS},
+            **{name: sums[name] for name in self._counters},
             "distinct": len(self._seen),
             "duplicates": self.duplicates,
             "unjoined": len(self._parts),
@@ -166,35 +195,9 @@ class Stats:
         return not times
 
 
-COUNTERS: tuple[str, ...] = (
-    "submits",
-    "accepted",
-    "rejected",
-    "throttled",
-    "over_window",
-    "unanswered",
-    "receipts_sent",
-    "receipts_answered",
-    "receipts_waiting",
-    "mo_sent",
-    "mo_answered",
-    "bind_attempts",
-    "binds_accepted",
-    "binds_refused",
-    "over_sessions",
-    "disconnects",
-    "replaced",
-    "garbage",
-    "calls",
-    "calls_failed",
-    "peer_errors",
-)
-"""Counters of an account and, summed, of the simulator."""
-
-
-def _account_document(stats: AccountStats, now: float) -> dict[str, Any]:
+def _account_document(stats: AccountStats, counters: tuple[str, ...], now: float) -> dict[str, Any]:
     return {
-        **{name: stats.counts[name] for name in COUNTERS},
+        **{name: stats.counts[name] for name in counters},
         "max_submits_in_1s": stats.submit_rate.greatest,
         "submits_in_last_1s": stats.submit_rate.within_last_second(now),
         "sessions": stats.sessions,
