@@ -98,15 +98,16 @@ def show_message(message_id: str, *, json_: Annotated[bool, _JSON] = False) -> N
         show.message(document)
 
 
-@message_app.command(help=t("调用链：从请求到回执", "its trace, from the request to the receipt"))
+@message_app.command(help=t("调用链：从请求到回执和计费", "its trace, from the request to receipt and charge"))
 def trace(message_id: str, *, json_: Annotated[bool, _JSON] = False) -> None:
     """Print the spans of a message's trace, as the local stack's processes wrote them; exit code 1 when there are none.
 
     With a collector configured the same trace is there, under the id this prints.
     """
     traceparent = str(Platform().call("ingest", "GET", f"/v1/messages/{message_id}")["traceparent"])
-    trace_id = traceparent.split("-")[1] if traceparent else ""
-    spans = traces.read(paths.local_dir() / "traces", trace_id) if trace_id else []
+    trace_id = traces.trace_of(traceparent)
+    chunk_id = message_id.partition("-")[0]
+    spans = traces.read(paths.local_dir() / "traces", trace_id, chunk_id) if trace_id else []
     if not spans:
         output.fail(Exit.NO, t("没有采样到该短信的调用链", "the trace of this message was not sampled"), trace_id)
     if json_:
@@ -114,9 +115,15 @@ def trace(message_id: str, *, json_: Annotated[bool, _JSON] = False) -> None:
         return
     output.results().print(f"[dim]{trace_id}[/]")
     print_table(
-        (t("毫秒", "ms"), t("历时", "took"), t("服务", "service"), t("步骤", "span")),
+        (t("毫秒", "ms"), t("历时", "took"), t("服务", "service"), t("步骤", "span"), t("内容", "what")),
         [
-            [f"{span['after_ms']:.1f}", f"{span['took_ms']:.1f}", span["service"], "  " * span["depth"] + span["name"]]
+            [
+                f"{span['after_ms']:.1f}",
+                f"{span['took_ms']:.1f}",
+                span["service"],
+                "  " * span["depth"] + span["name"],
+                traces.said(span),
+            ]
             for span in spans
         ],
     )

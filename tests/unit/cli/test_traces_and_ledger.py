@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from guanxin import traces
 from guanxin.ledger import compare
 
@@ -29,6 +31,29 @@ def test_a_trace_is_ordered_and_nested(tmp_path) -> None:
         ("submit", 2, 20.0, 2.0),
     ]
     assert traces.read(tmp_path, "c" * 32) == []
+
+
+def test_a_trace_of_a_task_shows_one_message_s_chunk(tmp_path) -> None:
+    mine, other = "1" * 32, "2" * 32
+    screened = {**_span("2", "1", 20_000_000, "screen"), "attributes": {"guanxin.event.id": f"{mine}:accepted:0"}}
+    elsewhere = {**_span("3", "1", 15_000_000, "screen"), "attributes": {"guanxin.event.id": f"{other}:accepted:0"}}
+    receipts = [
+        {**_span(str(n), "2", n * 1_000_000, "receipt"), "attributes": {"chunk_id": chunk, "segments": n}}
+        for n, chunk in ((40, mine), (41, other))
+    ]
+    late = _span("4", "1", 30_000_000, "notify")
+    lines = [late, *receipts, elsewhere, screened, _span("1", "", 10_000_000, "POST")]
+    (tmp_path / "a-1.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    spans = traces.read(tmp_path, "a" * 32, mine)
+    # A branch stands together, whatever began elsewhere meanwhile.
+    assert [(span["span_id"], span["depth"]) for span in spans] == [("1", 0), ("2", 1), ("40", 2), ("4", 1)]
+    assert [traces.said(span) for span in spans] == ["", "", "segments=40", ""]
+
+
+@pytest.mark.parametrize(("flags", "followed"), [("01", True), ("03", True), ("00", False), ("02", False)])
+def test_only_a_followed_trace_is_looked_for(flags, followed) -> None:
+    assert traces.trace_of(f"00-{'a' * 32}-{'b' * 16}-{flags}") == ("a" * 32 if followed else "")
+    assert traces.trace_of("") == ""
 
 
 def test_the_ledger_finds_what_no_carrier_saw() -> None:
