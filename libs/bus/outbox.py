@@ -33,6 +33,9 @@ FAST_PATH_ROWS = 5_000
 
 IN_FLIGHT = 16
 
+GUARD_TIMEOUT_S = 20.0
+"""A database that does not answer the relay's question for the lock for so long is out of reach."""
+
 log = structlog.get_logger()
 
 
@@ -110,10 +113,10 @@ class Relay(Generic[Row]):
         try:
             while not self._stopping.is_set():
                 # Asked anew each round: it is also the proof that the session, and with it the lock, still lives.
-                if await guard.fetchval("select pg_try_advisory_lock($1)", self._lock_key):
+                if await guard.fetchval("select pg_try_advisory_lock($1)", self._lock_key, timeout=GUARD_TIMEOUT_S):
                     metrics.RELAY_LEADER.labels(self.name).set(1)
                     more = await self._round() == self._batch
-                    await guard.fetchval("select pg_advisory_unlock($1)", self._lock_key)
+                    await guard.fetchval("select pg_advisory_unlock($1)", self._lock_key, timeout=GUARD_TIMEOUT_S)
                     if more:
                         continue
                 else:

@@ -12,7 +12,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import asyncpg
@@ -37,6 +37,9 @@ log = structlog.get_logger()
 CONNECT_TIMEOUT_S = 5.0
 ACQUIRE_TIMEOUT_S = 10.0
 """A request that found no free connection for this long is refused; waiting longer only builds a queue nobody reads."""
+
+COMMAND_GRACE_S = 5.0
+"""PostgreSQL ends a statement at its time-out itself; one that is silent for so much longer is not there any more."""
 
 IDLE_IN_TRANSACTION_MS = 60_000
 LOCK_TIMEOUT_MS = 10_000
@@ -80,6 +83,7 @@ class Database:
         self.schema = schema
         self._dsn = dsn
         self._max_size = max_size
+        self._command_timeout_s = statement_timeout_ms / 1_000 + COMMAND_GRACE_S if statement_timeout_ms else None
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._server_settings = {
             "application_name": application,
@@ -115,6 +119,7 @@ class Database:
             max_size=self._max_size,
             max_inactive_connection_lifetime=300,
             timeout=CONNECT_TIMEOUT_S,
+            command_timeout=self._command_timeout_s,
             server_settings=self._server_settings,
             connection_class=_Connection,
             init=_init,
@@ -154,6 +159,13 @@ class Database:
             yield connection
         except _LOST as error:
             raise self._lost(error) from error
+        except (TimeoutError, asyncio.CancelledError) as error:
+            # Something is under way on it that nobody waits for any more.  asyncpg would ask the server to cancel that, and
+            # wait for as long as a server that fell silent stays silent: a new connection is cheaper.
+            _drop(connection)
+            if isinstance(error, TimeoutError):
+                raise self._lost(error) from error
+            raise
         except asyncpg.InterfaceError as error:
             # asyncpg says "connection is closed" and "connection was closed in the middle of operation" by this class,
             # and also reports wrong use by it: only the former is an outage.
@@ -176,8 +188,18 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """Yield a connection inside one transaction: committed at the end, rolled back on any exception."""
-        async with self.connection() as connection, connection.transaction():
-            yield connection
+        async with self.connection() as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            try:
+                yield connection
+            except (TimeoutError, asyncio.CancelledError):
+                _drop(connection)  # its end is its rollback; asking for one would wait for a silent server
+                raise
+            except BaseException:
+                await transaction.rollback()
+                raise
+            await transaction.commit()
 
     async def run(self, work: Callable[[Connection], Awaitable[T]], *, patience_s: float = 30.0) -> T:
         """Return what idempotent ``work`` returns, run in a transaction and repeated on conflict or connection loss.
@@ -232,6 +254,11 @@ class Database:
         """Run one statement and return its command tag (``UPDATE 3``)."""
         async with self.connection() as connection:
             return str(await connection.execute(sql, *args))
+
+
+def _drop(connection: Connection) -> None:
+    with suppress(asyncpg.InterfaceError):  # dropped before, and so no longer ours
+        connection.terminate()
 
 
 async def _init(connection: Any) -> None:
