@@ -241,7 +241,9 @@ class Running:
         await asyncio.gather(*self.tasks, return_exceptions=True)
         await self.worker.close()
 
-    async def release(self, chunk: Chunk, *, indices: list[int] | None = None, part: int = 0) -> None:
+    async def release(
+        self, chunk: Chunk, *, indices: list[int] | None = None, part: int = 0, traceparent: str = ""
+    ) -> None:
         """Take a release in, as the consumer would."""
         data = ChunkReleased(
             release_id=ids.event_id(chunk.chunk_id, "released", part),
@@ -250,13 +252,14 @@ class Running:
             reason="direct",
             indices=indices,
         )
-        await self.feed(self.worker.intake, topics.lane_topic(topics.RELEASED, chunk.lane), data, chunk)
+        topic = topics.lane_topic(topics.RELEASED, chunk.lane)
+        await self.feed(self.worker.intake, topic, data, chunk, traceparent)
 
     async def cancel(self, chunk: Chunk, task_id: str) -> None:
         data = TaskCancelled(task_id=task_id, enterprise=chunk.enterprise, at=int(time.time() * 1000))
         await self.feed(self.worker.cancel, topics.CANCELLED, data, chunk)
 
-    async def feed(self, handler: Any, topic: str, data: Any, chunk: Chunk) -> Effect:
+    async def feed(self, handler: Any, topic: str, data: Any, chunk: Chunk, traceparent: str = "") -> Effect:
         event = envelope.wrap(
             data,
             id=ids.event_id(chunk.chunk_id, "test"),
@@ -265,7 +268,7 @@ class Running:
             occurred_at=int(time.time() * 1000),
         )
         raw = RawRecord(topic, 0, 0, 0, b"", envelope.encode(event), ())
-        batch = Batch(topic, chunk.lane, [Record(raw, event, "")])
+        batch = Batch(topic, chunk.lane, [Record(raw, event, traceparent)])
         async with self.worker.database.transaction() as tx:
             effect = await handler.effect(tx, batch)
         await handler.committed(batch, effect)

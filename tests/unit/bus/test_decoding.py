@@ -57,6 +57,7 @@ def test_a_recorded_trace_gets_a_span_per_record_and_goes_on_under_it(spans):
     first, second = (r.traceparent for r in decoded.records)
     assert first != second
     assert first.split("-")[1] == second.split("-")[1] == TRACE
+    assert all(record.span.get_span_context().trace_id == int(TRACE, 16) for record in decoded.records)
     finished = spans.get_finished_spans()
     assert {f"{s.context.span_id:016x}" for s in finished} == {first.split("-")[2], second.split("-")[2]}
     assert all(f"{s.parent.span_id:016x}" == "b7ad6b7169203331" for s in finished)
@@ -67,6 +68,7 @@ def test_a_trace_that_is_not_recorded_costs_no_span_and_is_passed_on(spans):
     decoded = decode_batch("g", [raw(octets(parent)), raw(octets("rubbish01"))])
     assert decoded.spans == []
     assert [r.traceparent for r in decoded.records] == [parent, ""]
+    assert [r.span for r in decoded.records] == [None, None]
 
 
 def test_a_fault_marks_the_spans_by_class_only(spans):

@@ -11,7 +11,17 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.sampling import Decision
 
 from servicekit import telemetry
-from servicekit.telemetry import RateLimited, SpanFile, is_sampled, mask, parse_traceparent, redact
+from servicekit.telemetry import (
+    RateLimited,
+    SpanFile,
+    begin,
+    is_sampled,
+    mask,
+    parse_traceparent,
+    redact,
+    traceparent_of,
+    unfollowed,
+)
 
 
 @pytest.mark.parametrize(
@@ -153,3 +163,26 @@ def test_sampled_is_the_lowest_bit_whatever_is_set_beside_it(flags, sampled):
 
 def test_no_traceparent_is_not_sampled():
     assert not is_sampled("")
+
+
+@pytest.mark.parametrize(("flags", "left"), [("01", "00"), ("03", "02"), ("00", "00"), ("0b", "0a")])
+def test_a_trace_is_followed_no_further(flags, left):
+    head = f"00-{'a' * 32}-{'b' * 16}-"
+    assert unfollowed(head + flags) == head + left
+
+
+def test_no_trace_stays_none():
+    assert unfollowed("") == ""
+
+
+def test_a_span_that_was_never_ended_is_never_exported(tmp_path, monkeypatch):
+    path = tmp_path / "spans.jsonl"
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(SpanFile(path)))
+    monkeypatch.setattr(telemetry, "tracer", lambda: provider.get_tracer("t"))
+    parent = f"00-{'a' * 32}-{'b' * 16}-01"
+    durable, lost = begin("receipt", parent, segments=3), begin("receipt", parent)
+    durable.end()
+    (line,) = map(json.loads, path.read_text().splitlines())
+    assert (line["trace_id"], line["parent_id"], line["attributes"]) == ("a" * 32, "b" * 16, {"segments": 3})
+    assert line["span_id"] == traceparent_of(durable).split("-")[2] != traceparent_of(lost).split("-")[2]
