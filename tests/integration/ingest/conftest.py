@@ -83,7 +83,14 @@ class Running:
         self.key, self.key_id, self.signing_secret = made["key"], made["key_id"], made["signing_secret"]
 
     async def say(
-        self, topic: str, event: Any, *, stage: str, attempt: int | str = 0, enterprise: str = "power"
+        self,
+        topic: str,
+        event: Any,
+        *,
+        stage: str,
+        attempt: int | str = 0,
+        enterprise: str = "power",
+        traceparent: str = "",
     ) -> None:
         """Publish an event as a later stage would."""
         of = getattr(event, "chunk_id", "") or getattr(event, "mo_id", "") or getattr(event, "version", "")
@@ -93,6 +100,7 @@ class Running:
             key=partition_key("main", enterprise),
             tenant="main",
             occurred_at=self.runtime.clock.wall_ms(),
+            traceparent=traceparent,
         )
         await self.producer.send_batch([(topic, envelope)])
 
@@ -162,7 +170,7 @@ async def running(settings: IngestSettings) -> AsyncIterator[Running]:
     database = Database.of(settings, "ingest")
     await database.open()
     producer = Producer(settings.kafka_bootstrap_servers, client_id="test")
-    await producer.start()
+    producer.open()
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     http = httpx.AsyncClient(transport=transport, base_url="http://ingest", timeout=60)
 

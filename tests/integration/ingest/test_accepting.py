@@ -13,6 +13,8 @@ import time
 import openpyxl
 import pytest
 
+from servicekit.telemetry import is_sampled
+
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 TASK = {
@@ -297,15 +299,20 @@ async def test_an_upload_repeated_with_another_boundary_is_the_same(service):
 async def test_a_large_task_is_cut_published_whole_and_paged(service, eventually):
     count = 3_210
     numbers = [f"139{n:08d}" for n in range(count)]
-    task = (await service.post("/v1/tasks", {**TASK, "recipients": numbers})).json()
+    trace = f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+    task = (await service.post("/v1/tasks", {**TASK, "recipients": numbers}, traceparent=trace)).json()
     assert task["accepted"] == count
 
     async def all_published():
         found = await service.published("internal")
-        mine = [e[0].data.chunk for e in found.values() if e[0].data.chunk.entries[0].task_id == task["id"]]
+        mine = [e[0] for e in found.values() if e[0].data.chunk.entries[0].task_id == task["id"]]
         return mine if len(mine) == 7 else None
 
-    chunks = await eventually(all_published)
+    envelopes = await eventually(all_published)
+    chunks = [envelope.data.chunk for envelope in envelopes]
+    traces = [envelope.traceparent for envelope in envelopes]
+    assert {each.split("-")[1] for each in traces} == {trace.split("-")[1]}
+    assert sorted(map(is_sampled, traces)) == [False] * 3 + [True] * 4, "only the first chunks are followed"
     assert sorted(n for chunk in chunks for n in chunk.recipients) == [8613900000000 + n for n in range(count)]
     assert {chunk.entries[0].task_chunks for chunk in chunks} == {7}
     seen, after = [], ""

@@ -6,7 +6,11 @@ import asyncio
 import secrets
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from bus import decoding
 from contracts import events, topics
 from contracts.events.dispatch import CloseCause, SegmentState
 from contracts.events.review import Decision
@@ -284,3 +288,24 @@ async def test_two_projectors_share_the_work_and_lose_nothing(start, postgres_ur
 
             await eventually(all_delivered, within=60)
             assert await one.database.fetchval("select count(*) from journal") == 120
+
+
+async def test_a_followed_trace_says_what_became_of_the_messages(service, eventually, monkeypatch):
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(decoding, "tracer", lambda: provider.get_tracer("test"))
+    trace = secrets.token_hex(16)
+    task_id, chunk_id = await posted(service)
+    for parent, indices in ((f"00-{trace}-{'b' * 16}-01", [0]), (f"00-{trace}-{'c' * 16}-00", [1])):
+        event = reported(chunk_id, indices)
+        await service.say(topic(topics.OUTCOMES), event, stage="reported", attempt=indices[0], traceparent=parent)
+    await until(service, eventually, task_id, {"delivered": 2})
+
+    async def exported():
+        return [s for s in exporter.get_finished_spans() if s.attributes.get("chunk_id") == chunk_id]
+
+    (span,) = await eventually(exported)
+    assert span.name.endswith("process SegmentsReported")
+    assert f"{span.parent.span_id:016x}" == "b" * 16
+    assert (span.attributes["messages.delivered"], span.attributes["messages.accepted"]) == (1, 1)
+    assert "13800138000" not in repr(span.attributes)
