@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import subprocess
 import sys
 import time
@@ -24,6 +25,10 @@ from guanxin.stack.seed import POWER
 
 TEMPLATE = "【示范电力】尊敬的客户{name}，您户号{account}本月电费{amount}元，请按时缴纳。"
 FINAL = ("delivered", "failed", "blocked", "rejected", "cancelled", "expired", "unknown")
+
+FIRST_PAUSE_S, MOST_PAUSE_S = 0.2, 2.0
+"""Between the attempts of one request."""
+MOST_PATIENCE_S = 30.0
 
 
 @dataclass
@@ -67,27 +72,33 @@ def environment(local: Path) -> dict[str, str]:
     }
 
 
+def _command(local: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "guanxin.main", "stack", *arguments]
+    return subprocess.run(command, env=environment(local), stdout=subprocess.PIPE, text=True, check=True)
+
+
+def up(local: Path) -> Stack:
+    """Bring the stack of ``local`` up by its `stack.toml`, with the data it has, and return when it is."""
+    done = _command(local, "up", "--detach", "--json", "--config", str(local / "stack.toml"))
+    secrets = json.loads((local / "secrets.json").read_text(encoding="utf-8"))
+    return Stack(local, json.loads(done.stdout), secrets["operator_token"])
+
+
+def down(local: Path) -> None:
+    """Stop the stack of ``local``; its data stays."""
+    _command(local, "down")
+
+
 @contextmanager
 def stack(local: Path, config: str) -> Iterator[Stack]:
     """Bring a stack up in ``local`` with this configuration, and down again."""
     local.mkdir(parents=True, exist_ok=True)
-    file = local / "stack.toml"
-    file.write_text(config, encoding="utf-8")
-    guanxin = [sys.executable, "-m", "guanxin.main", "stack"]
-    env = environment(local)
+    (local / "stack.toml").write_text(config, encoding="utf-8")
     try:
-        done = subprocess.run(
-            [*guanxin, "up", "--detach", "--json", "--config", str(file)],
-            env=env,
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        )
-        secrets = json.loads((local / "secrets.json").read_text(encoding="utf-8"))
-        yield Stack(local, json.loads(done.stdout), secrets["operator_token"])
+        yield up(local)
     finally:
-        subprocess.run([*guanxin, "down"], env=env, check=True)
-        subprocess.run([*guanxin, "reset"], env=env, check=True)
+        down(local)
+        _command(local, "reset")
 
 
 @dataclass
@@ -159,18 +170,21 @@ async def post(
 ) -> tuple[dict[str, Any], float]:
     """Post until answered, with the same key every time, as a careful caller does; returns the answer and its seconds.
 
-    ``refusals`` counts, by reason, the attempts that had to be repeated.
+    Each attempt waits half as long again for its answer as the one before, from the client's own time-out on, and comes after a
+    longer pause: callers that all repeat at once and give up at once would see nothing answered on a machine that is slow for
+    a while.  ``refusals`` counts, by reason, the attempts that had to be repeated.
     """
     headers = {
         "Authorization": f"Bearer {key}",
         "Content-Type": "application/json",
         "Idempotency-Key": idempotency_key,
     }
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + MOST_PATIENCE_S * 10
+    patience_s, pause_s = http.timeout.read or MOST_PATIENCE_S, FIRST_PAUSE_S
     while True:
         begun = time.monotonic()
         try:
-            answer = await http.post(path, content=body, headers=headers)
+            answer = await http.post(path, content=body, headers=headers, timeout=patience_s)
         except httpx.HTTPError as error:
             answer, reason = None, type(error).__name__
         else:
@@ -181,10 +195,13 @@ async def post(
         if answer is not None and answer.status_code < 500 and answer.status_code != 429:
             raise RuntimeError(f"{path}: {answer.status_code} {answer.text[:300]}")
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{path}, key {idempotency_key}: not accepted for 300 s, last {reason}")
+            raise TimeoutError(f"{path}, key {idempotency_key}: not accepted in time, last {reason}, all {refusals}")
         if refusals is not None:
             refusals[reason] += 1
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
+        pause_s = min(MOST_PAUSE_S, pause_s * 1.5)
+        if answer is None:
+            patience_s = min(MOST_PATIENCE_S, patience_s * 1.5)
 
 
 async def ledger(http: httpx.AsyncClient, token: str) -> dict[str, int]:

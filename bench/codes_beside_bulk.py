@@ -1,0 +1,152 @@
+"""Verification codes while a bulk file of 1,000,000 rows is being sent: how long from accept to submit.
+
+    python -m bench codes-beside-bulk [--messages 1000000] [--codes 2000] [--rate 50]
+
+The codes are posted evenly, one request each, from when the carrier gets the first messages of the file.  Accept and submit are the two
+entries of each code's own timeline; `submitted` is when the carrier's answer was journalled, so the carrier's round trip is in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import cases
+import httpx
+import load
+import uvloop
+from gateways.gateway import post
+from httpload import Traffic
+
+from guanxin.stack.seed import CODES, POWER
+
+READERS = 16
+
+
+def _file(path: Path, rows: int) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.write("to,name,account,amount\n")
+        for recipient in load.recipients(0, rows, variables=True):
+            values = recipient["variables"]
+            file.write(f"{recipient['to']},{values['name']},{values['account']},{values['amount']}\n")
+
+
+async def _upload(http: httpx.AsyncClient, stack: load.Stack, path: Path) -> float:
+    """Post the file, and return the seconds until it was accepted."""
+    begun = time.monotonic()
+    fields = {"port": POWER.port, "class": "notice", "template": load.TEMPLATE, "validity": "86400"}
+    headers = {"Authorization": f"Bearer {stack.key}"}
+    with path.open("rb") as rows:
+        answer = await http.post(
+            "/v1/tasks/upload", data=fields, files={"file": ("rows.csv", rows, "text/csv")}, headers=headers
+        )
+    if answer.status_code != 202:
+        raise RuntimeError(f"upload: {answer.status_code} {answer.text[:300]}")
+    return time.monotonic() - begun
+
+
+def _code(stack: load.Stack, number: int) -> bytes:
+    body = {
+        "port": CODES.port,
+        "to": f"136{number:08d}",
+        "content": f"【示范银行】您的验证码是{number:06d}，5分钟内有效，请勿告诉他人。",
+        "class": "verification",
+    }
+    return post("/v1/messages", json.dumps(body, ensure_ascii=False).encode(), stack.key)
+
+
+async def _waits(http: httpx.AsyncClient, stack: load.Stack, answers: list[tuple[int, bytes]]) -> list[float]:
+    """Return the seconds from accept to submit of each code, by its timeline; raises where a code was never submitted."""
+    gate = asyncio.Semaphore(READERS)
+    headers = {"Authorization": f"Bearer {stack.key}"}
+
+    async def one(body: bytes) -> float:
+        async with gate:
+            answer = await http.get(f"/v1/messages/{json.loads(body)['id']}", headers=headers)
+        answer.raise_for_status()
+        document = answer.json()
+        submitted = [step["at"] for step in document["timeline"] if step["state"] == "submitted"]
+        if not submitted:
+            raise RuntimeError(f"a code was never submitted: {document['state']}")
+        return (min(submitted) - document["accepted_at"]) / 1e3
+
+    return await asyncio.gather(*(one(body) for _, body in answers))
+
+
+async def _submitting(http: httpx.AsyncClient, carrier: str, patience_s: float) -> None:
+    deadline = time.monotonic() + patience_s
+    while (await http.get(f"{carrier}/stats")).json()["submits"] < 1_000:
+        if time.monotonic() > deadline:
+            raise TimeoutError("the file's messages did not reach the carrier")
+        await asyncio.sleep(0.1)
+
+
+async def _run(stack: load.Stack, options: cases.argparse.Namespace, folder: Path) -> cases.Figures:
+    await cases.warm(stack, options.warm, options.patience)
+    carrier = stack.simulator()
+    rows = folder / "rows.csv"
+    _file(rows, options.messages)
+    limits = httpx.Limits(max_connections=READERS)
+    async with httpx.AsyncClient(base_url=stack.api, timeout=600, limits=limits) as http:
+        total = (await load.ledger(http, stack.token))["total"]
+        await http.post(f"{carrier}/reset")
+        cpu = load.Cpu(stack)
+        cpu.start()
+        begun = time.monotonic()
+        accepting = asyncio.create_task(_upload(http, stack, rows))
+        await _submitting(http, carrier, options.patience)
+        answers: list[tuple[int, bytes]] = []
+        traffic = Traffic(
+            "127.0.0.1", int(urlsplit(stack.api).port or 0), lambda place: _code(stack, place), options.codes,
+            connections=8, rate=options.rate, answers=answers,
+        )  # fmt: skip
+        await traffic.run()
+        beside = (await http.get(f"{carrier}/stats")).json()["submits"] - options.codes
+        accepted_after = await accepting
+        patience = max(options.patience, options.messages / 1_000)
+        states = await load.until_final(http, stack.token, total + options.messages + options.codes, patience)
+        seconds = time.monotonic() - begun
+        spent = cpu.spent()
+        waits = await _waits(http, stack, answers)
+        seen = (await http.get(f"{carrier}/stats")).json()
+    everything = options.messages + options.codes
+    return cases.Figures(
+        "codes-beside-bulk",
+        f"{options.codes:,} codes at {options.rate:g}/s beside a file of {options.messages:,} rows; timeline of each code",
+        {
+            **cases.latencies("accept to submit", waits),
+            "accept to submit greatest, ms": max(waits) * 1e3,
+            **cases.latencies("request to 202", traffic.seconds),
+            "bulk messages/s over the whole run": options.messages / seconds,
+            "bulk messages submitted when the last code was accepted": float(max(0, beside)),
+            "file accepted after, s": accepted_after,
+        },
+        {name: value / everything * 1e6 for name, value in spent.items()},
+        cases.memory(stack),
+        ok=seen["distinct"] >= everything and states["total"] >= total + everything,
+    )
+
+
+def main() -> None:
+    """Run once and print."""
+    parser = cases.arguments(__doc__, 1_000_000, runs=1)
+    parser.add_argument("--codes", type=int, default=2_000)
+    parser.add_argument("--rate", type=float, default=50.0, help="codes a second")
+    options = parser.parse_args()
+    runs = []
+    for _ in range(options.runs):
+        with tempfile.TemporaryDirectory(prefix="guanxin-bench-") as name:
+            folder = Path(name)
+            with load.stack(folder / "stack", cases.FAST) as stack:
+                runs.append(uvloop.run(_run(stack, options, folder)))
+    middle = sorted(runs, key=lambda run: float(run.values["accept to submit p99, ms"]))[len(runs) // 2]
+    middle.runs = options.runs
+    cases.finish(middle, options.json)
+
+
+if __name__ == "__main__":
+    main()
