@@ -41,6 +41,9 @@ REPORT_INTERVAL_S = 2.0
 DRAIN_S = 20.0
 """A batch in hand gets so long to finish before a rebalance goes on without it; the group waits 30 s for us."""
 
+SESSION_TIMEOUT_MS = 6_000
+"""The partitions of a member that was killed wait so long for their next owner: the least a broker grants by default."""
+
 SILENT_S = 10.0
 STUCK_S = 60.0
 
@@ -125,8 +128,8 @@ class Consumer:
             client_id=self._instance or self.group,
             group_id=self.group,
             partition_assignment_strategy=(RangePartitionAssignor,),
-            session_timeout_ms=10_000,
-            heartbeat_interval_ms=2_000,
+            session_timeout_ms=SESSION_TIMEOUT_MS,
+            heartbeat_interval_ms=SESSION_TIMEOUT_MS // 4,
             rebalance_timeout_ms=30_000,
             max_poll_interval_ms=600_000,
             request_timeout_ms=20_000,

@@ -92,6 +92,11 @@ class Producer:
         """Connect; waits with back-off until a broker answers."""
         await asyncio.gather(self._express.start(), self._bulk.start())
 
+    def open(self) -> None:
+        """Begin to connect and return at once: a service listens, and does what needs no broker, while that is away."""
+        self._express.open()
+        self._bulk.open()
+
     async def close(self) -> None:
         """Send what is pending and disconnect."""
         await asyncio.gather(self._express.close(), self._bulk.close())
@@ -143,11 +148,16 @@ class _Connection:
         self._stops: set[asyncio.Task[None]] = set()
         self._waiting: dict[object, float] = {}
         self._renewing = asyncio.Lock()
+        self._opening: asyncio.Task[None] | None = None
         self._closed = False
         self.trouble: str | None = None
 
     async def start(self) -> None:
         await self._renew(None)
+
+    def open(self) -> None:
+        self.trouble = "not connected to the broker yet"
+        self._opening = asyncio.get_running_loop().create_task(self._renew(None), name=f"connect {self._client_id}")
 
     def complaint(self) -> str | None:
         """Say what is wrong: a fault, or silence (aiokafka repeats within itself for as long as a broker is away)."""
@@ -158,6 +168,9 @@ class _Connection:
 
     async def close(self) -> None:
         self._closed = True
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.gather(self._opening, return_exceptions=True)
         inner, self._inner = self._inner, None
         if inner is not None:
             await inner.stop()
@@ -178,6 +191,7 @@ class _Connection:
     async def _send_all(self, records: Sequence[RawOutgoing], deadline: float | None) -> None:
         attempt = 0
         pending = list(records)
+        await self._connected(deadline)
         while True:
             inner = self._inner
             retired = self._retired
@@ -199,6 +213,19 @@ class _Connection:
             await asyncio.sleep(pause)
             if not isinstance(error, TimeoutError):
                 await self._renew(inner)
+
+    async def _connected(self, deadline: float | None) -> None:
+        """Wait for the first connection where it is being made; raises `PublishFailed` when the caller's time ends before."""
+        opening = self._opening
+        if opening is None:
+            return
+        remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
+        await asyncio.wait({opening}, timeout=remaining)
+        if not opening.done():
+            raise PublishFailed(f"not acknowledged in time: {self.trouble}")
+        if not opening.cancelled():
+            opening.result()  # a refusal that no waiting helps against
+            self._opening = None
 
     async def _renew(self, failed: AIOKafkaProducer | None) -> None:
         """Replace ``failed``, whose sequence numbers are spent; once for all callers that saw it fail."""

@@ -26,7 +26,11 @@ PROBE_TIMEOUT_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What ``/health/ready`` answers: the verdict and, by name, what each check said (None: well)."""
+    """What ``/health/ready`` answers: the verdict and, by name, what each check said (None: well).
+
+    An advisory check speaks without a say in the verdict: something is wrong, and what the callers of this process want
+    of it works none the less.
+    """
 
     ready: bool
     checks: dict[str, str | None]
@@ -37,15 +41,18 @@ class Health:
 
     def __init__(self) -> None:
         self._probes: dict[str, Probe] = {}
+        self._advisory: set[str] = set()
         self._stopping = False
         self._started = False
         self.since = time.time()
 
-    def check(self, name: str, probe: Probe) -> None:
-        """Add a check; names are unique."""
+    def check(self, name: str, probe: Probe, *, advisory: bool = False) -> None:
+        """Add a check; names are unique.  What an ``advisory`` one says is shown and decides nothing."""
         if name in self._probes:
             raise ValueError(f"health check {name!r} is added twice")
         self._probes[name] = probe
+        if advisory:
+            self._advisory.add(name)
 
     def add_database(self, database: Database, name: str = "database") -> None:
         """Add the check that the database answers a query."""
@@ -76,7 +83,7 @@ class Health:
             checks["start"] = "starting"
         if self._stopping:
             checks["stop"] = "shutting down"
-        return Report(all(answer is None for answer in checks.values()), checks)
+        return Report(all(answer is None or name in self._advisory for name, answer in checks.items()), checks)
 
 
 async def _ask(probe: Probe) -> str | None:

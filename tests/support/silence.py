@@ -23,7 +23,7 @@ class Silence:
 
     async def listen(self) -> asyncio.Server:
         """Begin; the caller closes."""
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         user, _, _ = self._parts.netloc.rpartition("@")
         self.url = urlunsplit(self._parts._replace(netloc=f"{user}@127.0.0.1:{port}"))
@@ -42,7 +42,8 @@ class Silence:
         for task in self._tasks:
             task.cancel()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Carry one connection."""
         there, back = await asyncio.open_connection(*self._server)
         for source, sink in ((reader, back), (there, writer)):
             task = asyncio.get_running_loop().create_task(self._pump(source, sink))

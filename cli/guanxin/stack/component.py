@@ -27,8 +27,10 @@ Kind = Literal["broker", "database", "simulator", "service"]
 BEIJING = timezone(timedelta(hours=8))
 
 BACKOFF_FIRST_S = 0.2
-BACKOFF_MOST_S = 30.0
-STEADY_S = 60.0  # after so long in good health the next death is a new story: back-off begins anew
+BACKOFF_MOST_S = (
+    5.0  # a component that dies over and over costs a core for as long as it takes to start; not more often
+)
+STEADY_S = 20.0  # after so long in good health the next death is a new story: back-off begins anew
 POLL_STARTING_S = 0.1
 POLL_S = 2.0
 EXITS_BEFORE_GIVING_UP = 3  # at the first start only: a component that never was healthy is a mistake, not an accident

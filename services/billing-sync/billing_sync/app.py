@@ -37,7 +37,7 @@ async def compose(runtime: Runtime) -> ASGIApp:
     tenants = [name for part in settings.billing_tariff_tenants.split(",") if (name := part.strip())]
     await database.run(lambda tx: tariff_store.ensure(tx, tenants))
     producer = Producer(settings.kafka_bootstrap_servers, client_id=settings.instance)
-    await producer.start()
+    producer.open()
     runtime.on_close(producer.close)
     folder = Folder(settings.exchange_dir)
     consumer = Consumer(

@@ -184,7 +184,7 @@ async def compose(runtime: Runtime) -> ASGIApp:
     await database.open()
     runtime.on_close(database.close)
     producer = Producer(settings.kafka_bootstrap_servers, client_id=settings.instance)
-    await producer.start()
+    producer.open()
     runtime.on_close(producer.close)
     worker = Worker(settings, database, producer, configs, clock=runtime.clock)
     runtime.on_close(worker.close)

@@ -66,14 +66,15 @@ async def compose(runtime: Runtime) -> ASGIApp:
     await database.open()
     runtime.on_close(database.close)
     producer = Producer(settings.kafka_bootstrap_servers, client_id=settings.instance)
-    await producer.start()
+    producer.open()
     runtime.on_close(producer.close)
     services = await _services(runtime, settings, database, producer)
     _consumers(runtime, settings, database, producer)
     _publishing(runtime, settings, database, producer)
     _background(runtime, settings, services)
     runtime.health.add_database(database)
-    runtime.health.check("producer", producer.probe)
+    # PostgreSQL is the record of truth: without the bus everything is accepted all the same, and published when it is back.
+    runtime.health.check("producer", producer.probe, advisory=True)
     runtime.health.check("disk", services.disk.probe)
     return _application(runtime, services)
 
@@ -152,8 +153,8 @@ def _consumers(runtime: Runtime, settings: IngestSettings, database: Database, p
     )
     runtime.component("status", status)
     runtime.component("control", control)
-    runtime.health.check("status", status.probe)
-    runtime.health.check("control", control.probe)
+    runtime.health.check("status", status.probe, advisory=True)
+    runtime.health.check("control", control.probe, advisory=True)
 
 
 def _publishing(runtime: Runtime, settings: IngestSettings, database: Database, producer: Producer) -> None:

@@ -113,7 +113,7 @@ def new_gate(clock: Clock, settings: ReviewSettings, rules: Rules) -> Gate:
 async def attach_bus(runtime: Runtime, settings: ReviewSettings, database: Database, rules: Rules) -> None:
     """Make what consumes and produces events."""
     producer = Producer(settings.kafka_bootstrap_servers, client_id=settings.instance)
-    await producer.start()
+    producer.open()
     runtime.on_close(producer.close)
     consumer = Consumer(
         bootstrap_servers=settings.kafka_bootstrap_servers,

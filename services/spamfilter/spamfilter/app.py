@@ -40,7 +40,7 @@ async def compose(runtime: Runtime) -> ASGIApp:
     policy = PolicyHolder(rulesets, threshold=settings.sender_threshold, poll_s=settings.policy_poll_s)
     await policy.load()
     producer = Producer(settings.kafka_bootstrap_servers, client_id=settings.instance)
-    await producer.start()
+    producer.open()
     runtime.on_close(producer.close)
     names = TopicNames()
     handler = ScreenChunks(

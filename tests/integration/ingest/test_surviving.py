@@ -16,9 +16,12 @@ from uuid import UUID
 
 import httpx
 import pytest
+from silence import silence
 
 from bus.outbox import Relay, Sweeper
+from bus.replay import read_topic
 from contracts import events, topics
+from contracts.envelope import decode
 from ingest.store import housekeeping
 from ingest.store.outbox import ChunkOutbox, StalledChunks
 
@@ -204,6 +207,47 @@ async def test_without_postgresql_nothing_is_promised(start, postgres_url, event
             return (await service.post("/v1/messages", SINGLE)).status_code == 202
 
         await eventually(accepted, within=30)
+
+
+async def test_a_start_without_kafka_accepts_and_publishes_when_there_is_one(
+    start, postgres_url, kafka_bootstrap, eventually
+):
+    """PostgreSQL is the record of truth: a process that begins while Kafka is away listens, accepts, says what is missing."""
+    port = _free_port()
+    async with start(postgres_url, kafka_bootstrap_servers=f"127.0.0.1:{port}", relay_after_s=0.5) as service:
+        one = await service.post("/v1/messages", {**SINGLE, "class": "notice"})
+        task = {"port": "95598", "class": "notice", "content": "x", "recipients": ["13800138000"]}
+        assert (one.status_code, (await service.post("/v1/tasks", task)).status_code) == (202, 202)
+        service.runtime.health.started()
+        report = await service.runtime.health.report()
+        assert report.ready, report.checks
+        assert "broker" in (report.checks["producer"] or "")
+        host, _, real = kafka_bootstrap.rpartition(":")
+        async with silence(f"//{host}:{real}") as line:
+            server = await asyncio.start_server(line.serve, "127.0.0.1", port)
+
+            async def published():
+                return (
+                    await service.database.fetchval("select count(*) from chunk_state where published_at is null") == 0
+                )
+
+            await eventually(published, within=60)
+            server.close()
+        chunk_id = one.json()["id"].partition("-")[0]
+        assert chunk_id in await _published_notices(service, kafka_bootstrap)
+
+        async def well():
+            return all(said is None for said in (await service.runtime.health.report()).checks.values())
+
+        await eventually(well, within=60)
+
+
+async def _published_notices(service, bootstrap: str) -> set[str]:
+    topic = topics.lane_topic(topics.ACCEPTED, "notice")
+    return {
+        decode(raw.value or b"", raw.header("type")).data.chunk.chunk_id
+        async for raw in read_topic(bootstrap, topic, since_ms=service.begun_ms)
+    }
 
 
 async def test_acceptance_stops_before_the_disk_is_full(start, postgres_url):

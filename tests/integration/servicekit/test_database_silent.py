@@ -25,15 +25,19 @@ async def _database(line: Silence) -> Database:
     return database
 
 
+async def _ask_in_silence(database: Database, line: Silence) -> None:
+    async with database.transaction() as tx:
+        line.fall()
+        await tx.fetchval("select 1")
+
+
 async def test_a_statement_without_an_answer_ends_as_an_outage_and_the_pool_goes_on(postgres_url: str) -> None:
     async with silence(postgres_url) as line:
         database = await _database(line)
         try:
             async with asyncio.timeout(LONG_S):
                 with pytest.raises(DatabaseUnavailable):
-                    async with database.transaction() as tx:
-                        line.fall()
-                        await tx.fetchval("select 1")
+                    await _ask_in_silence(database, line)
                 line.end()
                 assert await database.run(lambda tx: tx.fetchval("select 2"), patience_s=LONG_S) == 2
         finally:
