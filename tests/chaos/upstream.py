@@ -70,7 +70,7 @@ class Upstream:
 
     async def _send(self) -> None:
         begun = time.monotonic()
-        limits = httpx.Limits(max_connections=32)
+        limits = httpx.Limits(max_connections=128)
         async with (
             httpx.AsyncClient(base_url=self._stack.api, timeout=self._patience_s, limits=limits) as http,
             asyncio.TaskGroup() as group,
