@@ -6,6 +6,9 @@ BIN    := $(VENV)/bin
 CODE   := libs cli services
 # The whole path, 100,000 messages: what `make bench` alone measures.
 NAME ?= end-to-end
+# What `make fuzz` hunts in, and for how long.
+DIALECT ?= smpp34
+MINUTES ?= 10
 PYTEST := $(BIN)/python -m guanxin.stack.testbed -- $(BIN)/python -m pytest
 
 # One thing after another: a target's lines rely on the ones before it.
@@ -53,10 +56,18 @@ bench: env-dev ## 性能基准（NAME=… 选其一，NAME= 列出）/ benchmark
 chaos: env-dev assets-dev ## 故障演练（MESSAGES=每场景条数）并写 docs/reliability.md / failure scenarios, written into docs/reliability.md
 	@GUANXIN_CHAOS_MESSAGES=$(or $(MESSAGES),100000) GUANXIN_CHAOS_REPORT=docs $(BIN)/python -m pytest tests/chaos -q -s $(ARGS)
 
+.PHONY: fuzz
+fuzz: env-dev ## 覆盖率引导的模糊测试（DIALECT=… MINUTES=…），并入语料 / coverage-guided fuzzing, kept in the corpus
+	@$(BIN)/python -m pip install -q --require-hashes -r requirements-fuzz.lock
+	@PYTHONPATH=tests $(BIN)/python -m fuzz run $(DIALECT) --minutes $(MINUTES)
+	@PYTHONPATH=tests $(BIN)/python -m fuzz merge $(DIALECT) 2> /dev/null
+	@PYTHONPATH=tests $(BIN)/python -m fuzz pack $(DIALECT)
+
 .PHONY: lock
 lock: env-dev ## 重新锁定依赖 / lock dependencies anew (needs uv)
 	uv pip compile -q --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 pyproject.toml -o requirements.lock
 	uv pip compile -q --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 --group dev pyproject.toml -o requirements-dev.lock
+	uv pip compile -q --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 --group fuzz -o requirements-fuzz.lock
 	npm install --package-lock-only --ignore-scripts
 	$(BIN)/python -m guanxin.stack.engines.jars lock
 

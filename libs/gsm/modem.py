@@ -31,6 +31,8 @@ from gsm.modem_events import (
 )
 
 Task = Generator[Command, Answer, None]
+Place = tuple[str, int]
+"""A storage and an index in it."""
 
 _STORED: Final = re.compile(r'"?([A-Z]{2})"?,\s*(\d{1,5})\Z', re.ASCII)
 _LISTED: Final = re.compile(r"\+CMGL:\s*(\d{1,5}),\s*(\d),.*?,?\s*(\d{1,3})\Z", re.ASCII)
@@ -63,11 +65,14 @@ class Modem:
         self._sending: int | None = None
         self._silent = 0
         self._storage = ""
+        self._home = ""
         self._confirms = False
         self._notifications = ""
         self._next_poll: float | None = None
         self._handles = 0
-        self._pending: dict[int, tuple[str, int] | None] = {}
+        self._pending: dict[int, Place | None] = {}
+        self._texts: dict[int, str] = {}
+        self._undeleted: dict[Place, str] = {}
         self._now = 0.0
 
     @property
@@ -110,12 +115,17 @@ class Modem:
             if self._confirms:
                 self._urgent.append(self._confirm())
         else:
-            self._tasks.append(self._delete(handle, *place))
+            text = self._texts.pop(handle, None)
+            if text is not None:  # else it is being deleted already
+                self._undeleted[place] = text
+                self._tasks.append(self._delete(handle, place))
         self._advance()
 
     def receive_data(self, data: bytes, now: float) -> list[Event]:
-        """What the modem said; never raises."""
+        """What the modem said; never raises. After `Lost` nothing is listened to any more."""
         self._now = now
+        if self._state is State.LOST:
+            return []
         for item in self._channel.receive(data, now):
             if isinstance(item, Unsolicited):
                 self._unsolicited(item)
@@ -167,6 +177,7 @@ class Modem:
         self._task = None
         self._urgent.clear()
         self._tasks.clear()
+        self._texts.clear()
         self._pending.clear()  # what was not acknowledged is still in the modem and will be listed again
         self._channel = Channel()
         self._silent = 0
@@ -239,7 +250,7 @@ class Modem:
         for storage in self._config.storages:
             answer = yield self._ask(f'AT+CPMS="{storage}","{storage}","{storage}"')
             if answer.ok:
-                self._storage = storage
+                self._storage = self._home = storage
                 break
         else:
             return self._stop("setup_refused", "AT+CPMS")
@@ -258,6 +269,9 @@ class Modem:
     def _poll(self) -> Task:
         level = yield from self._measure()
         self._events.append(Level(*level))
+        # A modem whose confirmation got lost ceases to forward some time later and says nothing of it.
+        yield self._ask(f"AT+CNMI={self._notifications}")
+        yield from self._drain()  # and an indication may have got lost, too
 
     def _send(self, token: int, length: int, payload: bytes) -> Task:
         answer = yield Command(f"AT+CMGS={length}", self._config.send_wait, payload)
@@ -280,35 +294,49 @@ class Modem:
 
     def _drain(self) -> Task:
         """Hand over everything stored that has not been."""
-        answer = yield Command("AT+CMGL=4", self._config.send_wait)
-        for line, pdu in zip(answer.lines, answer.lines[1:], strict=False):
-            match = _LISTED.match(line)
-            if match and match[2] in "01":  # 2 and 3 are our own messages stored
-                self._hand_over(pdu, int(match[3]), (self._storage, int(match[1])))
+        storages = [self._home]
+        if self._notifications.split(",")[3:4] == ["2"]:
+            storages.append("SR")  # where most modems keep the reports that they announce by +CDSI
+        for storage in storages:
+            if (yield from self._select(storage)):
+                answer = yield Command("AT+CMGL=4", self._config.send_wait)
+                for line, pdu in zip(answer.lines, answer.lines[1:], strict=False):
+                    match = _LISTED.match(line)
+                    if match and match[2] in "01":  # 2 and 3 are our own messages stored
+                        self._hand_over(pdu, int(match[3]), (storage, int(match[1])))
 
-    def _fetch(self, storage: str, index: int) -> Task:
-        yield from self._select(storage)
-        answer = yield self._ask(f"AT+CMGR={index}")
+    def _fetch(self, place: Place) -> Task:
+        if not (yield from self._select(place[0])):
+            return
+        answer = yield self._ask(f"AT+CMGR={place[1]}")
+        found = False
         for line, pdu in zip(answer.lines, answer.lines[1:], strict=False):
             match = _READ.match(line)
             if match:
-                self._hand_over(pdu, int(match[2]), (storage, index))
+                found = True
+                self._hand_over(pdu, int(match[2]), place)
+        if not found:
+            self._tasks.append(self._drain())
 
-    def _delete(self, handle: int, storage: str, index: int) -> Task:
-        yield from self._select(storage)
-        answer = yield self._ask(f"AT+CMGD={index}")
-        if not answer.ok:  # once more: otherwise it stays until the next start, and is handed over again then
-            yield self._ask(f"AT+CMGD={index}")
-        self._pending.pop(handle, None)
+    def _delete(self, handle: int, place: Place) -> Task:
+        for _ in range(2):
+            # Never in another storage: the same index is another message there.
+            if (yield from self._select(place[0])) and (yield self._ask(f"AT+CMGD={place[1]}")).ok:
+                self._undeleted.pop(place, None)
+                break
+        self._pending.pop(handle, None)  # if it is still there, the next listing finds it and deletes it
 
-    def _select(self, storage: str) -> Generator[Command, Answer, None]:
+    def _select(self, storage: str) -> Generator[Command, Answer, bool]:
         if storage != self._storage:
             answer = yield self._ask(f'AT+CPMS="{storage}"')
             if answer.ok:
                 self._storage = storage
+        return storage == self._storage
 
     def _confirm(self) -> Task:
         answer = yield self._ask("AT+CNMA")
+        if answer.timed_out:
+            answer = yield self._ask("AT+CNMA")
         if not answer.ok:  # too late: the modem has ceased to forward and must be told again (TS 27.005 clause 3.4.4)
             yield self._ask(f"AT+CNMI={self._notifications}")
 
@@ -321,13 +349,17 @@ class Modem:
         elif item.name in ("+CMTI", "+CDSI"):
             match = _STORED.match(item.rest)
             if match and self._state is State.READY:  # while setting up the listing at its end finds it
-                self._tasks.append(self._fetch(match[1], int(match[2])))
+                self._tasks.append(self._fetch((match[1], int(match[2]))))
         elif item.name in _RESTARTS and self._state is State.READY:
             self._restart()
 
-    def _hand_over(self, pdu: str, length: int | None, place: tuple[str, int] | None) -> None:
-        if place is not None and place in self._pending.values():
-            return
+    def _hand_over(self, pdu: str, length: int | None, place: Place | None) -> None:
+        if place is not None:
+            if place in self._pending.values():
+                return
+            if self._undeleted.get(place) == pdu:  # known and acknowledged: only deleting it had failed
+                self._tasks.append(self._delete(0, place))
+                return
         try:
             octets = octets_of(pdu)
         except GsmError:
@@ -337,6 +369,8 @@ class Modem:
         elif len(self._pending) < _MOST_PENDING:  # above it the message stays stored, unread
             self._handles += 1
             self._pending[self._handles] = place
+            if place is not None:
+                self._texts[self._handles] = pdu
             self._events.append(Received(self._handles, octets, length))
 
     # -- ends --------------------------------------------------------------------------------------------------------

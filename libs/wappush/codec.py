@@ -99,7 +99,7 @@ def _encode_push(fields: Mapping[str, Any]) -> bytes:
     head = b""
     if "UDH" in fields:
         try:
-            head = header(b"".join(_element(item) for item in _list(fields, "UDH")))
+            head = header(b"".join(_element(item) for item in _list(fields, "UDH"))) or b"\0"  # one without elements
         except TextError as error:
             raise PushError("field_invalid", error.at, "UDH") from None
     if "PDU" in fields:

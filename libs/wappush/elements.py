@@ -38,6 +38,7 @@ class _Builder:
     def __init__(self) -> None:
         self.roots: list[Element] = []
         self.open: list[Element] = []
+        self.texts: list[list[str]] = []  # pieces of each open element's text: many when it has many children
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         element = Element(name, dict(attributes))
@@ -48,14 +49,14 @@ class _Builder:
         else:
             self.roots.append(element)
         self.open.append(element)
+        self.texts.append([])
 
     def end(self, name: str) -> None:
         del name
-        element = self.open.pop()
-        element.text = element.text.strip(" \t\r\n")
+        self.open.pop().text = "".join(self.texts.pop()).strip(" \t\r\n")
 
     def characters(self, data: str) -> None:
-        self.open[-1].text += data
+        self.texts[-1].append(data)
 
     def doctype(self, name: str, system: str | None, public: str | None, internal: int) -> None:
         del system, public
@@ -78,7 +79,7 @@ def parse(document: bytes) -> Element:
     try:
         parser.Parse(document, True)
     except expat.ExpatError:
-        raise PushError("xml_malformed", parser.ErrorByteIndex) from None
+        raise PushError("xml_malformed", max(0, parser.ErrorByteIndex)) from None  # -1 for an empty document
     except (ValueError, LookupError) as error:  # a declared encoding that Python has not, or cannot be used by expat
         if isinstance(error, PushError):
             raise PushError(error.code, max(0, parser.CurrentByteIndex), error.field) from None

@@ -4,6 +4,7 @@ Strict when writing: version 1.2, UTF-8, no string table, dates as opaque decima
 1.1 to 1.3, any listed character set, string tables, literal names, dates as text.
 """
 
+import re
 from typing import Final
 
 import msgspec
@@ -41,6 +42,8 @@ class Vocabulary(msgspec.Struct, frozen=True):
 
 
 _VALUES: Final[dict[int, str]] = {0x85: ".com/", 0x86: ".edu/", 0x87: ".net/", 0x88: ".org/"}
+_TOKEN_OF: Final = {text: token for token, text in _VALUES.items()}
+_RUNS: Final = re.compile(f"({'|'.join(map(re.escape, _TOKEN_OF))})")
 
 SI: Final = Vocabulary(
     0x05,
@@ -163,14 +166,11 @@ def _write_attribute(name: str, value: str, vocabulary: Vocabulary, out: bytearr
         digits = bytes.fromhex("".join(char for char in rest if char.isdigit())).rstrip(b"\0")
         out += bytes((_OPAQUE, len(digits))) + digits
         return
-    while rest:
-        found = [(at, token) for token, text in _VALUES.items() if (at := rest.find(text)) >= 0]
-        at, token = min(found, default=(len(rest), 0))
-        if at:
-            _write_string(rest[:at], name, out)
-        if token:
-            out.append(token)
-        rest = rest[at + 5 :]  # each value token stands for five characters
+    for run in _RUNS.split(rest):  # one pass, however many tokens there are
+        if run in _TOKEN_OF:
+            out.append(_TOKEN_OF[run])
+        elif run:
+            _write_string(run, name, out)
 
 
 def _write_string(text: str, field: str, out: bytearray) -> None:
@@ -193,6 +193,7 @@ class _Decoder:
         self._reader = reader
         self._table = table
         self._codec = codec
+        self._room = MOST_OCTETS  # of text: a string of the table may be named as often as there are octets
 
     def element(self, token: int, depth: int) -> Element:
         """The element that `token`, just read, begins."""
@@ -215,6 +216,9 @@ class _Decoder:
         return self._text(self._table[offset:end])
 
     def _text(self, octets: bytes) -> str:
+        self._room -= len(octets)
+        if self._room < 0:
+            raise PushError("too_long", self._reader.at)
         return octets.decode(self._codec, "replace")
 
     def _tag(self, token: int, at: int) -> str:
@@ -227,6 +231,7 @@ class _Decoder:
         return name
 
     def _attributes(self, element: Element) -> None:
+        pieces: dict[str, list[str]] = {}
         name = ""
         while (token := self._token()) != _END:
             at = self._reader.at - 1
@@ -236,23 +241,26 @@ class _Decoder:
                     if token == _LITERAL
                     else self.vocabulary.starts[token]
                 )
-                element.attributes[name] = value
+                pieces[name] = [value]
             elif not name:
                 raise PushError("token_misplaced", at)
             elif token == _OPAQUE and name in _DATES:
-                element.attributes[name] += self._date(name)
+                pieces[name].append(self._date(name))
             elif token in _VALUES:
-                element.attributes[name] += _VALUES[token]
+                pieces[name].append(_VALUES[token])
             else:
-                element.attributes[name] += self._string(token, at)
+                pieces[name].append(self._string(token, at))
+        element.attributes = {name: "".join(values) for name, values in pieces.items()}
 
     def _content(self, element: Element, depth: int) -> None:
+        pieces: list[str] = []
         while (token := self._token()) != _END:
             at = self._reader.at - 1
             if token in (_STR_I, _STR_T, _ENTITY, _OPAQUE):
-                element.text += self._string(token, at)
+                pieces.append(self._string(token, at))
             else:
                 element.children.append(self.element(token, depth + 1))
+        element.text = "".join(pieces)
 
     def _token(self) -> int:
         """The next token; switches to page 0, the only one there is, are passed over."""

@@ -256,15 +256,69 @@ def test_another_storage_is_selected_first() -> None:
     assert bench.seen == ['AT+CPMS="SR"', "AT+CMGR=1"]
     bench.script['AT+CPMS="ME"'] = "ERROR"
     bench.say("+CMTI: ME,1")
-    assert bench.seen[-2:] == ['AT+CPMS="ME"', "AT+CMGR=1"]
+    assert bench.seen[-1] == 'AT+CPMS="ME"'  # the same index is another message in the storage that stays selected
 
 
-def test_a_deletion_is_tried_twice() -> None:
+def test_nothing_is_deleted_in_another_storage() -> None:
+    bench = ready({"AT+CMGR=1": f"+CMGR: 0,,{SIZE}\r\n{PDU}\r\nOK"})
+    bench.say('+CDSI: "SR",1')
+    bench.say('+CMTI: "SM",2')
+    bench.script['AT+CPMS="SR"'] = "ERROR"
+    bench.modem.acknowledge(1, bench.now)
+    bench.pump()
+    assert "AT+CMGD=1" not in bench.seen
+
+
+def test_a_deletion_is_tried_twice_and_again_with_the_next_listing() -> None:
     bench = ready({"AT+CMGR=3": f'+CMGR: 1,"Ann",{SIZE}\r\n{PDU}\r\nOK', "AT+CMGD=3": "+CMS ERROR: 321"})
     bench.say('+CMTI: "SM",3')
     bench.modem.acknowledge(1, bench.now)
+    bench.modem.acknowledge(1, bench.now)  # is being deleted
     bench.pump()
     assert bench.seen.count("AT+CMGD=3") == 2
+    bench.take()
+    bench.script |= {"AT+CMGL=4": f"+CMGL: 3,1,,{SIZE}\r\n{PDU}\r\nOK", "AT+CMGD=3": "OK"}
+    bench.wait()
+    assert bench.take() == [Level(20, 1)]  # not handed over a second time
+    assert bench.seen.count("AT+CMGD=3") == 3
+    bench.wait()
+    assert bench.take() == [Level(20, 1), Received(2, bytes.fromhex(PDU), SIZE)]  # now it is a new one
+
+
+def test_what_could_not_be_read_is_found_by_a_listing() -> None:
+    bench = ready({"AT+CMGR=3": "ERROR", "AT+CMGL=4": f"+CMGL: 3,0,,{SIZE}\r\n{PDU}\r\nOK"})
+    bench.take()
+    bench.modem.acknowledge(1, bench.now)
+    bench.pump()
+    bench.say('+CMTI: "SM",3')
+    assert bench.seen[-2:] == ["AT+CMGR=3", "AT+CMGL=4"]
+    assert bench.take() == [Received(2, bytes.fromhex(PDU), SIZE)]
+
+
+def test_reports_stored_in_a_place_of_their_own_are_listed_too() -> None:
+    bench = Bench({"AT+CNMI=2,1,0,1,0": "ERROR", "AT+CMGL=4": f"+CMGL: 1,0,,{SIZE}\r\n{PDU}\r\nOK"}).start()
+    assert bench.seen[-3:] == ["AT+CMGL=4", 'AT+CPMS="SR"', "AT+CMGL=4"]
+    assert len([event for event in bench.take() if isinstance(event, Received)]) == 2
+    without = Bench({"AT+CNMI=2,1,0,1,0": "ERROR", 'AT+CPMS="SR"': "ERROR"}).start()
+    assert without.seen[-2:] == ["AT+CMGL=4", 'AT+CPMS="SR"']
+
+
+def test_an_unanswered_confirmation_is_given_again() -> None:
+    bench = ready({"AT+CNMA": None})
+    bench.say(f"+CDS: {SIZE}\r\n{PDU}")
+    bench.modem.acknowledge(1, bench.now)
+    bench.pump()
+    bench.script["AT+CNMA"] = "OK"
+    bench.wait()
+    assert bench.seen == ["AT+CNMA", "AT+CNMA"]
+
+
+def test_a_port_that_is_gone() -> None:
+    bench = ready()
+    bench.modem.send(7, MESSAGE, bench.now)
+    assert bench.modem.receive_eof(bench.now) == [Refused(7, None, "not taken by the modem", Action.RETRY), Lost()]
+    assert bench.modem.receive_eof(bench.now) == []
+    assert Modem(Config()).receive_eof(0.0) == [Lost()]
 
 
 def test_what_is_stored_at_the_start_is_handed_over_except_our_own() -> None:
@@ -340,6 +394,8 @@ def test_polling() -> None:
     bench.wait()
     assert bench.now == 60.0
     assert bench.take() == [Level(20, 1)]
+    # Told again what to forward, and listed: a modem says nothing of what it ceased to do.
+    assert bench.seen == ["AT+CSQ", "AT+CREG?", "AT+CNMI=2,1,0,1,0", "AT+CMGL=4"]
     assert bench.modem.next_deadline() == 120.0
     assert bench.modem.handle_timer(61.0) == []
 
@@ -352,7 +408,7 @@ def test_unsolicited_codes_inside_an_answer() -> None:
     events = bench.take()
     assert Sent(7, 1) in events
     assert any(isinstance(event, Received) for event in events)
-    assert bench.seen[-1] == "AT+CMGR=9"
+    assert "AT+CMGR=9" in bench.seen
 
 
 def test_a_modem_that_restarts_is_set_up_again_and_the_message_in_flight_has_its_event() -> None:
@@ -403,3 +459,11 @@ def test_late_answers_after_silence_are_no_answers_to_the_next_command() -> None
     assert bench.take() == [Level(None, 1)]
     bench.say("OK")
     assert bench.modem.free
+
+
+def test_after_lost_nothing_is_listened_to():
+    modem = Modem(Config(patience=1))
+    modem.start(0.0)
+    assert modem.handle_timer(1000.0) == [Lost()]
+    assert modem.receive_data(b"+CMT: ,24\r\n0791\r\nOK\r\n", 1001.0) == []
+    assert modem.bytes_to_send() == b""
