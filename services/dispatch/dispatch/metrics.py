@@ -41,6 +41,9 @@ SUBMIT_TO_ANSWER_SECONDS = histogram(
 SESSIONS_BOUND = gauge(
     "guanxin_dispatch_sessions_bound", "sessions", "Sessions of this worker that are bound", ("link",)
 )
+CALLERS = gauge(
+    "guanxin_dispatch_carrier_calls", "connections", "Connections the carrier has open to this worker", ("link",)
+)
 SESSION_FAILURES = counter(
     "guanxin_dispatch_session_ends_total", "sessions", "Connections that ended or failed", ("link", "reason")
 )

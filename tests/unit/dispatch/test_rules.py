@@ -121,14 +121,14 @@ def test_a_first_resend_is_at_once_and_later_ones_wait_longer_and_longer():
     assert delays[-1] == 30_000
 
 
-GOOD = {"name": "a", "host": "h", "port": 2775, "system_id": "gx", "password": "pw-not-shown"}
+GOOD = {"name": "a", "host": "h", "port": 2775, "system_id": "gx", "password": "pw-quiet"}
 
 
 def test_a_link_of_the_file():
     (made,) = parse_links([GOOD | {"rate": 7, "carriers": ["CMCC"], "dest_ton": 2}])
-    assert (made.account, made.secret, made.rate, made.letters, made.group) == ("gx", "pw-not-shown", 7, "M", "@M")
+    assert (made.account, made.secret, made.rate, made.letters, made.group) == ("gx", "pw-quiet", 7, "M", "@M")
     assert made.settings == {"dest_ton": 2}
-    assert "pw-not-shown" not in repr(made.public())
+    assert "pw-quiet" not in repr(made.public())
     assert made.limits(made.dialect()).attempts == 1
 
 
@@ -150,7 +150,7 @@ def test_a_link_of_the_file():
 def test_a_wrong_link_is_refused_without_its_secret(wrong):
     with pytest.raises(LinkConfigError) as caught:
         parse_links([GOOD | wrong])
-    assert "pw-not-shown" not in str(caught.value)
+    assert "pw-quiet" not in str(caught.value)
 
 
 def test_the_links_file_is_a_list_of_different_links():

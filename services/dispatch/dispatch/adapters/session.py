@@ -14,9 +14,11 @@ from typing import Protocol
 import structlog
 
 from carrier.dialect import Dialect
-from carrier.events import BindRefused, Bound, Closed, Event
-from carrier.model import Refusal, Role, Submit
+from carrier.errors import UsageError
+from carrier.events import BindRefused, Bound, Closed, CloseReason, Event, RequestReceived
+from carrier.model import Outcome, Refusal, Role, Submit
 from carrier.session import Session, SessionConfig
+from carrier.states import State
 from dispatch import metrics
 from dispatch.domain.linkconfig import LinkConfig
 from dispatch.domain.rules import reconnect_delay_s
@@ -26,10 +28,38 @@ from servicekit.clock import Clock
 log = structlog.get_logger()
 
 
+class Source(Protocol):
+    """Where events come from: the session of a slot of ours, or a connection the carrier opened."""
+
+    @property
+    def link(self) -> LinkConfig:
+        """The link it belongs to."""
+        ...
+
+    @property
+    def slot(self) -> int:
+        """The slot, 0 for a connection the carrier opened."""
+        ...
+
+    @property
+    def connection(self) -> LinkConnection | None:
+        """What the events came by."""
+        ...
+
+    @property
+    def backlog(self) -> deque[tuple[int, Submit]]:
+        """Granted submits that are not written yet."""
+        ...
+
+    def acknowledge(self, connection: LinkConnection, handles: list[int]) -> None:
+        """Answer receipts and messages that are durable, on the connection they came by."""
+        ...
+
+
 class Sink(Protocol):
     """Where events go."""
 
-    def on_events(self, slot: SlotSession, events: list[Event]) -> None:
+    def on_events(self, source: Source, events: list[Event]) -> None:
         """Take the events of one read, in order; must not block."""
         ...
 
@@ -73,6 +103,10 @@ class SlotSession:
         self._sink = sink
         self._may_write = may_write
         self._failures = 0
+        self._idled = False
+        self._sequences = link.sequences(dialect, slot)
+        # A successor whose clock lags must not meet the numbers its predecessor used in the same second.
+        self._sequence = None if self._sequences is None else random.randint(*self._sequences)
         self._credentials_refused = False
         self._ended = asyncio.Event()
         self._stopping = False
@@ -92,6 +126,7 @@ class SlotSession:
             and now >= self.submit_from
             and self.connection is not None
             and self.connection.writable
+            and self.connection.session.state is State.BOUND
             and self._may_write()
         )
 
@@ -145,6 +180,8 @@ class SlotSession:
             await self._attempt()
             if self._stopping:
                 return
+            if self._idled:
+                continue  # we said goodbye ourselves, as the protocol asks of a connection without traffic
             delay = reconnect_delay_s(self._failures, random.random(), credentials=self._credentials_refused)
             self.phase = "waiting"
             await asyncio.sleep(delay)
@@ -155,10 +192,11 @@ class SlotSession:
             await asyncio.sleep(0.1)
             return
         self._ended.clear()
+        self._idled = False
         self._credentials_refused = False
         self.phase = "connecting"
         limits = self.link.limits(self._dialect)
-        config = SessionConfig(self.link.credentials(), limits)
+        config = SessionConfig(self.link.credentials(), limits, self._sequence, self._sequences)
         try:
             self.connection = await connect(
                 self.link.host,
@@ -175,29 +213,41 @@ class SlotSession:
             return
         self.phase = "binding" if not self.bound else self.phase
         await self._ended.wait()
+        if self._sequences is not None:
+            self._sequence = self.connection.session.counter + 1
         self.connection = None
 
     def _on_events(self, connection: LinkConnection, events: list[Event]) -> None:
         for event in events:
-            kind = type(event)
-            if kind is Bound:
-                self.bound = True
-                self.phase = "bound"
-                self._failures = 0
-                self.last_error = ""
-                self._bound_gauge.inc()
-                log.info("session_bound", link=self.link.name, slot=self.slot, epoch=self.epoch)
+            if isinstance(event, Bound):
+                self._on_bound(connection, event)
             elif isinstance(event, BindRefused):
                 self._credentials_refused = event.refusal is Refusal.CREDENTIALS
                 self.last_error = f"bind refused: {event.refusal.value} ({event.status:#x})"
+            elif isinstance(event, RequestReceived):
+                decline(connection, self.link, event)
             elif isinstance(event, Closed):
                 self._on_closed(event)
         self._sink.on_events(self, events)
-        del connection
+
+    def _on_bound(self, connection: LinkConnection, event: Bound) -> None:
+        if event.trusted is False:
+            log.warning("carrier_proof_wrong", link=self.link.name, slot=self.slot, proof=self.link.proof)
+            if self.link.proof == "require":
+                self._credentials_refused = True
+                asyncio.get_running_loop().call_soon(connection.abort, "the carrier's own proof is wrong")
+                return
+        self.bound = True
+        self.phase = "bound"
+        self._failures = 0
+        self.last_error = "" if event.trusted is not False else "the carrier's own proof is wrong"
+        self._bound_gauge.inc()
+        log.info("session_bound", link=self.link.name, slot=self.slot, epoch=self.epoch)
 
     def _on_closed(self, event: Closed) -> None:
         if self.bound:
             self._bound_gauge.dec()
+            self._idled = event.reason is CloseReason.UNBOUND and not self._stopping
         self.bound = False
         self._failures += 1
         self.phase = "closed"
@@ -218,3 +268,13 @@ class SlotSession:
         error = None if task.cancelled() else task.exception()
         if error is not None:
             self._sink.on_fault(error)
+
+
+def decline(connection: LinkConnection, link: LinkConfig, request: RequestReceived) -> None:
+    """Answer what we do not serve (a query, a change of a subscriber) with the protocol's refusal, where it has one."""
+    log.warning("request_declined", link=link.name, request=request.name)
+    try:
+        connection.session.answer(request.handle, Outcome.PERMANENT)
+    except UsageError:
+        # Between gateways only, answered by fields: silence is what the protocol leaves.
+        log.warning("request_unanswerable", link=link.name, request=request.name)

@@ -6,14 +6,17 @@ arrived before.
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from carrier.dialect import Dialect
 from carrier.model import Submit
 from contracts.chunk import Chunk
 from contracts.lanes import Lane
-from dispatch.domain.linkconfig import LinkConfig
-from smstext import Coding, TextError, choose, reference_of, single, split
+from dispatch.domain.linkconfig import ALPHABETS, LinkConfig
+from smstext import DATA_CODING, LIMITS, Coding, TextError, choose, reference_of, single, split
 
 CHINA = "86"
+UCS2 = DATA_CODING[Coding.UCS2]
 
 
 class Writer:
@@ -22,8 +25,13 @@ class Writer:
     def __init__(self, link: LinkConfig, made: Dialect) -> None:
         """``made`` is the link's dialect."""
         self._codings = made.codings
-        self._gsm7 = "gsm7" in made.codings
-        self._plain = made.codings.get("gsm7") == 0 and made.codings.get("ucs2") == 8
+        self._narrow = Coding.GSM7 if "gsm7" in made.codings else Coding.ASCII
+        self._wide = Coding(ALPHABETS[link.alphabet] or "ucs2")
+        # `single` writes 0 for the narrow alphabet and 8 for UCS2: the second means the same in every protocol.
+        self._plain = self._narrow is Coding.GSM7 and made.codings.get("gsm7") == 0
+        self._plain_wide = self._wide is Coding.UCS2 and made.codings.get("ucs2") == UCS2
+        self._ascii = replace(LIMITS[Coding.ASCII], single=made.longest_ascii)
+        self._receipts = link.receipts
         self._national = link.numbers == "national"
         self._width = 16 if link.long == "udh16" else 8
         self._header = link.long != "fields"
@@ -36,23 +44,28 @@ class Writer:
             number = number[2:]
         port = chunk.entry_of(index).port
         priority = 1 if chunk.lane is Lane.VERIFICATION else 0
-        if self._plain:
-            simple = single(text)
-            if simple is not None:
-                coding, content = simple
+        simple = single(text)
+        if simple is not None:
+            coding, content = simple
+            if self._plain_wide if coding == UCS2 else self._plain:
                 return (
-                    Submit(source=port, destination=number, content=content, data_coding=coding, priority=priority),
+                    Submit(
+                        source=port,
+                        destination=number,
+                        content=content,
+                        data_coding=coding,
+                        priority=priority,
+                        wants_report=self._receipts,
+                    ),
                 )
         return self._long(chunk.chunk_id, index, text, port, number, priority)
 
     def _long(self, chunk_id: str, index: int, text: str, port: str, number: str, priority: int) -> tuple[Submit, ...]:
-        coding = choose(text) if self._gsm7 else choose(text, narrow=Coding.ASCII)
-        data_coding = self._codings.get(coding.value)
-        if data_coding is None:
-            coding = Coding.UCS2
-            data_coding = self._codings["ucs2"]
+        coding = choose(text, narrow=self._narrow, wide=self._wide)
+        data_coding = self._codings[coding.value]
         reference = reference_of(chunk_id, index, width=self._width)
-        cut = split(text, coding, reference=reference, width=self._width, header=self._header)
+        limits = self._ascii if coding is Coding.ASCII else None
+        cut = split(text, coding, reference=reference, width=self._width, header=self._header, limits=limits)
         return tuple(
             Submit(
                 source=port,
@@ -61,6 +74,7 @@ class Writer:
                 data_coding=data_coding,
                 udhi=cut.udhi,
                 priority=priority,
+                wants_report=self._receipts,
                 part_reference=reference if cut.total > 1 else 0,
                 part_total=cut.total,
                 part_number=place,

@@ -17,7 +17,7 @@ from carrier.ids import IdMode, candidates
 from carrier.model import Mo, Outcome, Report
 from contracts.events.dispatch import CloseCause, SegmentState
 from dispatch import metrics
-from dispatch.adapters.session import SlotSession
+from dispatch.adapters.session import Source
 from dispatch.domain import outcomes
 from dispatch.domain.book import Book, same_number, storable
 from dispatch.domain.outcomes import RESEND, RETRY
@@ -56,12 +56,12 @@ class Acks:
     """Receipts and messages to answer once the draft is committed, by connection."""
 
     def __init__(self) -> None:
-        self.handles: dict[LinkConnection, tuple[SlotSession, list[int]]] = {}
+        self.handles: dict[LinkConnection, tuple[Source, list[int]]] = {}
         self.mo_ids: list[int] = []
         self.spans: list[Span] = []
         """To end once the draft is committed."""
 
-    def add(self, session: SlotSession, connection: LinkConnection, handle: int) -> None:
+    def add(self, session: Source, connection: LinkConnection, handle: int) -> None:
         """Note one."""
         entry = self.handles.get(connection)
         if entry is None:
@@ -96,7 +96,7 @@ class Digest:
 
     def take(
         self,
-        inbox: list[tuple[SlotSession, LinkConnection | None, list[Event]]],
+        inbox: list[tuple[Source, LinkConnection | None, list[Event]]],
         unsent: list[tuple[Flight, int]],
         rejected: list[tuple[Flight, int]],
         draft: Draft,
@@ -146,7 +146,7 @@ class Digest:
             settled = self._touched[flight] = _Settled()
         return settled
 
-    def _on_answer(self, link: LinkState, session: SlotSession, answer: Answered, draft: Draft) -> None:
+    def _on_answer(self, link: LinkState, session: Source, answer: Answered, draft: Draft) -> None:
         outcome = answer.outcome
         if outcome is Outcome.OK:
             link.accept()
@@ -194,7 +194,7 @@ class Digest:
                 _code(report),
                 storable(report.recipient),
                 storable(report.sender),
-                outcomes.wire_time_ms(report.submitted),
+                outcomes.wire_time_ms(report.submitted) or self._told_by_id(link, report),
                 outcomes.wire_time_ms(report.done),
             )
         )
@@ -202,6 +202,11 @@ class Digest:
             del self._pending[next(iter(self._pending))]
         for form in forms:
             self._pending.setdefault((link.name, form), []).append((pending_id, report))
+
+    def _told_by_id(self, link: LinkState, report: Report) -> int:
+        """Unix ms of the submit where only its id tells, 0 where nothing does."""
+        at = link.dialect.submitted_at(report.message_id, self._now_ms / 1000)
+        return 0 if at is None else int(at * 1000)
 
     def _answer_came(self, link: LinkState, form: str, flight: Flight, place: int, draft: Draft) -> None:
         """An answer came whose id receipts may have waited for; see `Book.match` for which are believed."""
@@ -252,7 +257,7 @@ class Digest:
     def _on_other(
         self,
         link: LinkState,
-        session: SlotSession,
+        session: Source,
         connection: LinkConnection | None,
         event: Event,
         draft: Draft,
@@ -260,7 +265,7 @@ class Digest:
     ) -> None:
         if isinstance(event, DeliverReceived):
             mo_id = self._take_id()
-            draft.mos.append(_mo_row(mo_id, link.name, event.mo, self._now_ms))
+            draft.mos.append(_mo_row(mo_id, link, event.mo, self._now_ms))
             acks.mo_ids.append(mo_id)
             if connection is not None:
                 acks.add(session, connection, event.handle)
@@ -422,7 +427,7 @@ def _code(report: Report) -> str:
     return storable(f"{report.stat}:{report.error}" if report.error else report.stat)
 
 
-def _mo_row(mo_id: int, link: str, mo: Mo, at: int) -> tuple[object, ...]:
+def _mo_row(mo_id: int, link: LinkState, mo: Mo, at: int) -> tuple[object, ...]:
     """Columns of `mo_raw`; the part numbers come from the header in the content or the protocol's own fields."""
     reference, total, part, width = mo.part_reference, mo.part_total, mo.part_number, 16
     if mo.udhi:
@@ -435,10 +440,10 @@ def _mo_row(mo_id: int, link: str, mo: Mo, at: int) -> tuple[object, ...]:
             reference, total, part, width = concat.reference, concat.total, concat.index, concat.width
     return (
         mo_id,
-        link,
+        link.name,
         storable(mo.source[:40]),
         storable(mo.destination[:40]),
-        mo.data_coding,
+        mo.data_coding or link.coding_zero,
         mo.udhi,
         mo.content,
         mo.raw,

@@ -17,6 +17,7 @@ from contracts.lanes import LANES
 from dispatch import metrics
 from dispatch.adapters.boot import Boot
 from dispatch.adapters.guard import Guard
+from dispatch.adapters.listener import Listener
 from dispatch.adapters.session import SlotSession
 from dispatch.domain import leases, shares
 from dispatch.domain.leases import Observer, SlotRow
@@ -116,7 +117,8 @@ class Leases:
         if self._moving is not None:
             await asyncio.gather(self._moving, return_exceptions=True)
         sessions = [s for link in self._pump.links.values() for s in link.sessions.values()]
-        await asyncio.gather(*(s.drain(DRAIN_S) for s in sessions))
+        doors = [self._close_door(link) for link in self._pump.links.values()]
+        await asyncio.gather(*(s.drain(DRAIN_S) for s in sessions), *doors)
         await self._pump.quiesce()
         for session in sessions:
             self._pump.links[session.link.name].sessions.pop(session.slot, None)
@@ -142,6 +144,9 @@ class Leases:
                 log.error("lease_expired", sessions=len(held))
                 for session in held:
                     session.cut("the lease ran out")
+                for link in self._pump.links.values():
+                    if link.listener is not None:
+                        link.listener.cut("the lease ran out")
                 self._guard.release()
             await asyncio.sleep(0.1 if not held else min(0.25, max(0.01, self._deadline - now)))
 
@@ -172,7 +177,8 @@ class Leases:
         held: dict[tuple[str, int], tuple[int, bool, str, str]] = {}
         for link in self._pump.links.values():
             for s in link.sessions.values():
-                held[s.key] = (s.epoch, s.bound, s.phase, s.last_error[:200])
+                error = s.last_error or (link.listener.last_error if link.listener is not None else "")
+                held[s.key] = (s.epoch, s.bound, s.phase, error[:200])
         sent_at = self._clock.monotonic()
         ours = await slots.renew(self._database, self._owner, held)
         for key, row in held.items():
@@ -259,8 +265,22 @@ class Leases:
         # The renewal at the beginning of this tick was sent before the slot was taken: its deadline holds for it too.
         self._guard.tell(self._deadline)
         session.start()
+        self._open_door(link)
         log.info("slot_acquired", link=row.link, slot=row.slot, epoch=session.epoch, uncertain=len(events))
         return 1
+
+    def _open_door(self, link: LinkState) -> None:
+        """Await the carrier's own connections: whoever owns a slot of the link does."""
+        if link.config.called and link.listener is None:
+            link.listener = Listener(
+                link.config, link.dialect, clock=self._clock, sink=self._pump, may_write=self.may_write
+            )
+            link.listener.start()
+
+    async def _close_door(self, link: LinkState) -> None:
+        listener, link.listener = link.listener, None
+        if listener is not None:
+            await listener.stop(DRAIN_S)
 
     def _give(self, row: SlotRow) -> None:
         """Give one slot back in the background: stop granting, drain, unbind, close, then the row."""
@@ -283,6 +303,8 @@ class Leases:
             await asyncio.sleep(0.02)
         link.drop_work(session.key)
         link.sessions.pop(session.slot, None)
+        if not link.sessions:
+            await self._close_door(link)
         await slots.release(self._database, link.name, session.slot, session.epoch, self._owner)
         self._releasing.discard(session.key)
         log.info("slot_released", link=link.name, slot=session.slot, epoch=session.epoch)

@@ -6,6 +6,7 @@ from carrier.events import Answered
 from carrier.model import Outcome
 from contracts.lanes import LANES, Lane
 from dispatch import metrics
+from dispatch.adapters.listener import Listener
 from dispatch.adapters.session import SlotSession
 from dispatch.domain.fairness import RoundRobin, bulk_share
 from dispatch.domain.limiter import ResponseTimedLimiter
@@ -14,6 +15,9 @@ from dispatch.domain.wire import Writer
 from dispatch.domain.work import Work
 
 MARKETING = Lane.MARKETING.rank
+ASCII = 1
+"""The data coding that says ASCII to everybody (protocols.md 1.2)."""
+
 LEAST_PIECE = 50
 MOST_PIECE = 500
 """Messages of one item claimed at once: a whole item where the link is quick, less where it would be held for long."""
@@ -27,7 +31,11 @@ class LinkState:
         self.dialect = config.dialect()
         self.writer = Writer(config, self.dialect)
         self.limiter = ResponseTimedLimiter(0, now)
+        self.coding_zero = 0 if "gsm7" in self.dialect.codings else ASCII
+        """What data coding 0 of a message from a phone is stored as: plain ASCII where the protocol has no GSM alphabet."""
         self.sessions: dict[int, SlotSession] = {}
+        self.listener: Listener | None = None
+        """Where the carrier's own connections come in, while a slot is ours."""
         self.queues: list[RoundRobin[Work]] = [RoundRobin() for _ in LANES]
         self.eligible = True
         """Whether the link may take work now: active, and no link before it in its group is up."""

@@ -43,6 +43,7 @@ async def links_view(database: Database) -> list[dict[str, Any]]:
                 "carriers": link["letters"],
                 "rate": link["rate"],
                 "window": link["win"],
+                "listens": link["listens"],
                 "sessions_agreed": link["sessions"],
                 "sessions_bound": sum(1 for s in sessions if s["bound"]),
                 "sessions": sessions,

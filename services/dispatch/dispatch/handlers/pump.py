@@ -20,7 +20,7 @@ from carrier.events import Event
 from carrier.model import Submit
 from contracts.lanes import LANES
 from dispatch import metrics
-from dispatch.adapters.session import SlotSession
+from dispatch.adapters.session import SlotSession, Source
 from dispatch.domain.book import Book
 from dispatch.domain.quiet import QuietHours
 from dispatch.domain.work import Flight
@@ -81,7 +81,7 @@ class Pump:
         self._stopping = False
         self._granting = True
         self._fault: BaseException | None = None
-        self._inbox: list[tuple[SlotSession, LinkConnection | None, list[Event]]] = []
+        self._inbox: list[tuple[Source, LinkConnection | None, list[Event]]] = []
         self._unsent: list[tuple[Flight, int]] = []
         self._rejected: list[tuple[Flight, int]] = []
         self._idle = asyncio.Event()
@@ -89,9 +89,9 @@ class Pump:
 
     # What others call -------------------------------------------------------------------------------------------------
 
-    def on_events(self, slot: SlotSession, events: list[Event]) -> None:
+    def on_events(self, source: Source, events: list[Event]) -> None:
         """Take the events of one read of a session (`adapters.session.Sink`)."""
-        self._inbox.append((slot, slot.connection, events))
+        self._inbox.append((source, source.connection, events))
         self._wake.set()
 
     def on_fault(self, error: BaseException) -> None:

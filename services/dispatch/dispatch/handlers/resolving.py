@@ -49,7 +49,7 @@ _REPORTED = """
 select 1 from report r cross join unnest(r.indices, r.segs) x (i, s) where r.chunk_id = $1 and x.i = $2 and x.s = $3 limit 1
 """
 _CANDIDATES = """
-select * from uncertain where link = $1 and recipient = $2 and sender = $3 and resolved = '' and at between $4 and $5
+select * from uncertain where link = $1 and recipient = $2 and ($3 = '' or sender = $3) and resolved = '' and at between $4 and $5
 order by at limit 2 for update
 """
 
@@ -156,7 +156,10 @@ class Resolver:
         return [await self._report(tx, head, row, hit, "journal", now_ms)]
 
     async def _by_candidate(self, tx: Connection, row: asyncpg.Record, now_ms: int) -> list[Outgoing] | None:
-        """An uncertain segment has no carrier id: only when exactly one fits by link, recipient, sender and time."""
+        """An uncertain segment has no carrier id: only when exactly one fits by link, recipient, sender and time.
+
+        Some protocols' reports name no sender (SGIP, 3.8): then by the others alone.
+        """
         recipient = number_of(row["recipient"])
         if not recipient:
             return None
