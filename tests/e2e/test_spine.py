@@ -288,15 +288,59 @@ def test_the_logins_that_are_printed_open_the_console(world, role) -> None:
         assert not answer.url.path.startswith("/login"), answer.text[:500]
 
 
-def test_a_trace_leads_from_the_request_to_the_carrier(world, stack) -> None:
-    identifier = world.send(BANK.port, world.number(), f"【示范银行】追踪{_code()}")
+def test_one_trace_leads_from_the_request_to_the_charging_record(world, stack) -> None:
+    number, marker = world.number(), f"追踪{_code()}"
+    trace_id, caller = secrets.token_hex(16), secrets.token_hex(8)
+    body = {"port": BANK.port, "to": number, "content": f"【示范银行】{marker}", "class": "notice"}
+    identifier = world.post("/v1/messages", body, traceparent=f"00-{trace_id}-{caller}-01")["id"]
     world.until_final(identifier)
 
-    def whole():
+    def branch(service, event):
+        """The names from the request down to the span in which a service took an event in; empty while there is none."""
         done = stack.cli("message", "trace", identifier, "--json", check=False)
         spans = json.loads(done.stdout) if done.returncode == 0 else []
-        return spans if {"ingest", "spamfilter", "review", "dispatch"} <= {span["service"] for span in spans} else None
+        by_id = {span["span_id"]: span for span in spans}
+        found = [span for span in spans if span["service"] == service and span["name"].endswith(f"process {event}")]
+        way = found[:1]
+        while way and (parent := by_id.get(way[0]["parent_id"])):
+            way.insert(0, parent)
+        return way
 
-    spans = world.until(whole, "the trace does not reach dispatch")
-    assert spans[0]["name"] == "HTTP POST /v1/messages"
-    assert spans[0]["service"] == "ingest"
+    def names(way):
+        return [(span["service"], span["name"].rpartition(" process ")[2]) for span in way]
+
+    to_the_carrier = [
+        ("ingest", "HTTP POST /v1/messages"),
+        ("spamfilter", "ChunkAccepted"),
+        ("review", "ChunkScreened"),
+        ("dispatch", "ChunkReleased"),
+        ("dispatch", "dispatch.submit"),
+    ]
+    receipt = [*to_the_carrier, ("dispatch", "dispatch.receipt")]
+    opened = world.until(lambda: branch("billing-sync", "SegmentsAnswered"), "no record was opened in the trace")
+    status = world.until(lambda: branch("ingest", "SegmentsReported"), "the receipt's trace does not reach the status")
+    charged = world.until(lambda: branch("ingest", "SegmentsCharged"), "the trace does not reach the charge")
+    assert names(opened) == [*to_the_carrier, ("billing-sync", "SegmentsAnswered")]
+    assert names(status) == [*receipt, ("ingest", "SegmentsReported")]
+    assert names(charged) == [
+        *receipt,
+        ("billing-sync", "SegmentsReported"),
+        ("billing-sync", "billing.charged"),
+        ("ingest", "SegmentsCharged"),
+    ]
+    said = {span["name"].rpartition(" process ")[2]: span["attributes"] for span in [*opened, *charged]}
+    assert said["SegmentsAnswered"]["records.opened"] == 1
+    assert (said["dispatch.receipt"]["link"], said["dispatch.receipt"]["segments.delivered"]) == (
+        said["dispatch.submit"]["link"],
+        1,
+    )
+    assert 0 <= said["dispatch.receipt"]["submit_to_receipt_ms"] <= said["dispatch.receipt"]["accept_to_receipt_ms"]
+    assert status[-1]["attributes"]["messages.delivered"] == 1
+    assert said["SegmentsReported"]["records.delivered"] == 1
+    assert said["billing.charged"]["file_no"] >= 1
+    assert charged[0]["parent_id"] == caller
+    for file in (stack.local / "traces").glob("*.jsonl*"):
+        text = file.read_text(encoding="utf-8", errors="replace")
+        assert number not in text, file.name
+        assert marker not in text, file.name
+        assert json.dumps(marker)[1:-1] not in text, file.name
