@@ -8,6 +8,9 @@ from typing import Any
 MAX_REASONS = 50
 """A body of 100,000 bad recipients is not answered with 100,000 reasons."""
 
+NO_NUL = r"^[^\x00]*$"
+"""Pattern of a text that can be stored: PostgreSQL's holds every character but this one.  (Lone surrogates no text field takes.)"""
+
 _ZH: dict[str, str] = {
     "missing": "必填",
     "extra_forbidden": "未知字段",

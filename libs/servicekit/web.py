@@ -16,6 +16,7 @@ from opentelemetry.trace import SpanKind
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from servicekit import apidoc
 from servicekit import metrics as exposition
 from servicekit import own_metrics as metrics
 from servicekit.database import DatabaseUnavailable
@@ -49,6 +50,7 @@ def build_app(
     app = FastAPI(title=title, description=description, version=version, docs_url=None, redoc_url=None)
     _add_handlers(app)
     _add_operations(app, runtime)
+    apidoc.describe(app)
     app.add_middleware(_Bounded, limit=max_body_octets)
     app.add_middleware(_Observed)
     return app

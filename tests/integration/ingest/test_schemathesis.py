@@ -1,24 +1,14 @@
-"""Whatever is sent to the API, it never answers 5xx: every operation of the OpenAPI document, fed by schemathesis."""
+"""Bad input on the API of ingest: every operation of its OpenAPI document, with and without a token."""
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
+from collections.abc import AsyncIterator
 
+import api_probe
 import pytest
 import pytest_asyncio
-import schemathesis
-import uvicorn
-from hypothesis import HealthCheck, Phase, given, settings
 
-pytestmark = [
-    pytest.mark.asyncio(loop_scope="module"),
-    # schemathesis draws from `random` itself.
-    pytest.mark.filterwarnings("ignore:Do not use the `random` module"),
-]
-
-EXAMPLES = 25
-"""Requests per operation and mode: some twenty operations in a minute."""
+pytestmark = api_probe.MARKS
 
 OPERATIONS = (
     "POST /v1/tasks", "POST /v1/messages", "POST /v1/tasks/{task_id}/cancel", "POST /v1/preview", "GET /v1/tasks",
@@ -30,55 +20,27 @@ OPERATIONS = (
 )  # fmt: skip
 
 
-async def test_the_list_is_the_document(service):
-    document = (await service.http.get("/openapi.json")).json()
-    found = {f"{method.upper()} {path}" for path, item in document["paths"].items() for method in item}
-    assert found == set(OPERATIONS)
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def address(service, eventually):
-    """The service behind a real HTTP server, as schemathesis sends what no client library would."""
-    config = uvicorn.Config(service.app, host="127.0.0.1", port=0, lifespan="off", log_level="critical")
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
-
-    async def started():
-        return server.started
-
-    await eventually(started)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    await serving
-
-
-@pytest.mark.parametrize("mode", [schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE])
-@pytest.mark.parametrize("operation", OPERATIONS)
-async def test_no_input_is_a_fault_of_ours(service, address, operation, mode):
+async def probed(service) -> AsyncIterator[api_probe.Probed]:
     document = (await service.http.get("/openapi.json")).json()
-    schema = schemathesis.openapi.from_dict(document)
-    schema.config.base_url = address
-    method, path = operation.split(" ")
-    key = service.operator if "/admin/" in path else service.key
-    seen = set()
 
-    @settings(
-        max_examples=EXAMPLES,
-        deadline=None,
-        database=None,
-        derandomize=True,
-        phases=[Phase.explicit, Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(case=schema[path][method].as_strategy(generation_mode=mode))
-    def run(case: Any) -> None:
-        answer = case.call(headers={"Authorization": f"Bearer {key}"})
-        seen.add(answer.status_code)
-        assert answer.status_code < 500, f"{operation} answered {answer.status_code}: {answer.text}"
-        # What is no HTTP at all the server itself refuses, before us.
-        if answer.status_code >= 400 and answer.text != "Invalid HTTP request received.":
-            assert answer.headers["content-type"] == ["application/problem+json"], answer.text
-            assert answer.json()["code"]
+    def headers_of(operation: str) -> dict[str, str]:
+        return {"authorization": f"Bearer {service.operator if '/admin/' in operation else service.key}"}
 
-    await asyncio.to_thread(run)
-    assert seen
+    async with api_probe.serving(service.app) as address:
+        yield api_probe.Probed(address, document, headers_of)
+
+
+async def test_the_list_is_the_document(probed):
+    assert api_probe.operations_of(probed.document) == set(OPERATIONS)
+
+
+@pytest.mark.parametrize("way", api_probe.WAYS)
+@pytest.mark.parametrize("operation", OPERATIONS)
+async def test_no_input_is_a_fault_of_ours(probed, operation, way):
+    await api_probe.no_fault(probed, operation, way)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+async def test_a_stranger_is_refused(probed, operation):
+    await api_probe.no_stranger(probed, operation)

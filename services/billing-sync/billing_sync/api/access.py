@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import Request
+from typing import Annotated
+
+from fastapi import Security
 
 from billing_sync.settings import BillingSettings
 from servicekit.auth import same
-from servicekit.problems import UNAUTHENTICATED, Problem
+from servicekit.bearer import bearer_token, unauthenticated
 
 
 class Access:
@@ -16,14 +18,8 @@ class Access:
         """Read it from the settings."""
         self._token = settings.operator_token.get_secret_value()
 
-    async def __call__(self, request: Request) -> str:
+    async def __call__(self, token: Annotated[str, Security(bearer_token)]) -> str:
         """Return the caller's name; refuse without the token."""
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if not self._token or scheme.lower() != "bearer" or not same(self._token, token):
-            raise Problem(
-                UNAUTHENTICATED,
-                zh="请在 Authorization 头中提供有效的令牌",
-                en="Give a valid token in the Authorization header",
-                headers={"www-authenticate": "Bearer"},
-            )
+        if not self._token or not same(self._token, token):
+            raise unauthenticated()
         return "operator"

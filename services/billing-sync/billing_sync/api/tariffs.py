@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from billing_sync.api.access import Access
 from billing_sync.domain.tariff import ChargeOn, Tariff, TariffError, check
 from billing_sync.store import tariffs
+from servicekit.apidoc import refusals
 from servicekit.clock import Clock
 from servicekit.database import Database
 from servicekit.problems import CONFLICT, INVALID_REQUEST, Problem
@@ -54,7 +55,7 @@ def router(access: Access, database: Database, clock: Clock) -> APIRouter:
         async with database.connection() as connection:
             return [_out(tariff) for tariff in await tariffs.newest(connection, tenant, limit)]
 
-    @routes.post("/v1/tariffs", status_code=201, summary="新增资费版本 / Add a version")
+    @routes.post("/v1/tariffs", status_code=201, summary="新增资费版本 / Add a version", responses=refusals(409))
     async def added(body: TariffIn, caller: Annotated[str, Depends(access)]) -> TariffOut:
         now = clock.wall_ms()
         begin = now if body.valid_from is None else body.valid_from

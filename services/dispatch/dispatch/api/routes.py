@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
-from fastapi import Depends, FastAPI, Header, Path, Query
+from fastapi import FastAPI, Path, Query, Security
 from pydantic import BaseModel, Field
 
 from contracts.chunk import CARRIERS
 from contracts.lanes import Lane
+from dispatch.api.documents import Commanded, Links, OptOutMade, OptOuts, Route, UnmatchedPage
 from dispatch.domain.quiet import QuietHours
 from dispatch.handlers.linkview import links_view
 from dispatch.settings import DispatchSettings
 from dispatch.store import replies, slots
-from servicekit.auth import same
-from servicekit.problems import NOT_FOUND, UNAUTHENTICATED, Problem, define
+from servicekit.bearer import operator_only
+from servicekit.problems import NOT_FOUND, Problem, define
+from servicekit.validation import NO_NUL
 from smstext import numbers
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 NOT_A_NUMBER = define("dispatch.not_a_number", 422, "号码无法识别", "The number cannot be understood")
 
 _COMMANDS = {"drain": "draining", "suspend": "suspended", "resume": "active"}
+
+LATEST_MS = 1 << 47
+"""Unix ms, the year 6429: what is later is a mistake."""
 
 LinkName = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$", description="链路名 / name of the link")]
 
@@ -43,49 +47,33 @@ class OptOutIn(BaseModel):
     """An opt-out recorded by hand."""
 
     number: str = Field(min_length=5, max_length=20, examples=["13800138000"])
-    enterprise: str = Field(min_length=1, max_length=64)
-    tenant: str = Field(default="default", min_length=1, max_length=64)
-    port: str = Field(default="", max_length=21)
-    by: str = Field(default="operator", max_length=64)
+    enterprise: str = Field(min_length=1, max_length=64, pattern=NO_NUL)
+    tenant: str = Field(default="default", min_length=1, max_length=64, pattern=NO_NUL)
+    port: str = Field(default="", pattern="^[0-9]{0,21}$")
+    by: str = Field(default="operator", max_length=64, pattern=NO_NUL)
 
 
 def mount(app: FastAPI, worker: Parts, settings: DispatchSettings) -> None:
     """Add the routes."""
-    guard = [Depends(_operator(settings))]
+    guard = [Security(operator_only(settings.operator_token.get_secret_value()))]
     _links(app, worker, guard)
     _route(app, worker, settings, guard)
     _lists(app, worker, guard)
 
 
-def _operator(settings: DispatchSettings) -> Callable[[str], Awaitable[None]]:
-    token = settings.operator_token.get_secret_value()
-
-    async def check(authorization: Annotated[str, Header(max_length=512)] = "") -> None:
-        scheme, _, given = authorization.partition(" ")
-        if not token or scheme.lower() != "bearer" or not same(token, given):
-            raise Problem(
-                UNAUTHENTICATED,
-                zh="需要运维令牌：Authorization: Bearer …",
-                en="The operator's token is needed: Authorization: Bearer ...",
-                headers={"www-authenticate": "Bearer"},
-            )
-
-    return check
-
-
 def _links(app: FastAPI, worker: Parts, guard: list[Any]) -> None:
     @app.get("/v1/links", tags=["links"], summary="链路与会话 / links and their sessions", dependencies=guard)
-    async def list_links() -> dict[str, Any]:
-        return {"links": await links_view(worker.database)}
+    async def list_links() -> Links:
+        return Links.model_validate({"links": await links_view(worker.database)})
 
-    async def command(name: str, state: str) -> dict[str, Any]:
+    async def command(name: str, state: str) -> Commanded:
         if not await slots.set_state(worker.database, name, state):
             raise Problem(NOT_FOUND, zh=f"没有名为 {name} 的链路", en=f"There is no link called {name}")
         worker.leases.poke()
-        return {"name": name, "state": state}
+        return Commanded(name=name, state=state)
 
     @app.post("/v1/links/{name}/drain", tags=["links"], summary="排空并断开 / finish and unbind", dependencies=guard)
-    async def drain(name: LinkName) -> dict[str, Any]:
+    async def drain(name: LinkName) -> Commanded:
         return await command(name, _COMMANDS["drain"])
 
     @app.post(
@@ -94,11 +82,11 @@ def _links(app: FastAPI, worker: Parts, guard: list[Any]) -> None:
         summary="暂停发送，保持会话 / stop sending, stay bound",
         dependencies=guard,
     )
-    async def suspend(name: LinkName) -> dict[str, Any]:
+    async def suspend(name: LinkName) -> Commanded:
         return await command(name, _COMMANDS["suspend"])
 
     @app.post("/v1/links/{name}/resume", tags=["links"], summary="恢复 / resume", dependencies=guard)
-    async def resume(name: LinkName) -> dict[str, Any]:
+    async def resume(name: LinkName) -> Commanded:
         return await command(name, _COMMANDS["resume"])
 
 
@@ -110,10 +98,10 @@ def _route(app: FastAPI, worker: Parts, settings: DispatchSettings, guard: list[
     )
     async def route(
         to: Annotated[str, Query(min_length=3, max_length=20)],
-        port: Annotated[str, Query(max_length=21)] = "",
+        port: Annotated[str, Query(pattern="^[0-9]{0,21}$")] = "",
         lane: Annotated[Lane, Query(alias="class")] = Lane.NOTICE,
-        at: Annotated[int, Query(ge=0, description="Unix ms, 0 = now / 现在")] = 0,
-    ) -> dict[str, Any]:
+        at: Annotated[int, Query(ge=0, le=LATEST_MS, description="Unix ms, 0 = now / 现在")] = 0,
+    ) -> Route:
         normalised = numbers.normalise_many([to])
         if normalised.rejected:
             reason = normalised.rejected[0][1]
@@ -123,18 +111,20 @@ def _route(app: FastAPI, worker: Parts, settings: DispatchSettings, guard: list[
         found = worker.leases.routes.route(letter)
         now_ms = at or worker.clock.wall_ms()
         until = quiet.ends_at(now_ms) if lane is Lane.MARKETING else 0
-        return {
-            "to": numbers.mask(normalised.numbers[0]),
-            "port": port,
-            "class": lane.value,
-            "carrier": CARRIERS[letter],
-            "group": found.group,
-            "links": list(found.links),
-            "rule": found.reason,
-            "rule_zh": found.reason_zh,
-            "not_before": until,
-            "quiet_hours": settings.quiet_hours if until else "",
-        }
+        return Route.model_validate(
+            {
+                "to": numbers.mask(normalised.numbers[0]),
+                "port": port,
+                "class": lane.value,
+                "carrier": CARRIERS[letter],
+                "group": found.group,
+                "links": list(found.links),
+                "rule": found.reason,
+                "rule_zh": found.reason_zh,
+                "not_before": until,
+                "quiet_hours": settings.quiet_hours if until else "",
+            }
+        )
 
 
 def _lists(app: FastAPI, worker: Parts, guard: list[Any]) -> None:
@@ -142,9 +132,9 @@ def _lists(app: FastAPI, worker: Parts, guard: list[Any]) -> None:
         "/v1/unmatched", tags=["receipts"], summary="未匹配的状态报告 / receipts that match nothing", dependencies=guard
     )
     async def unmatched(
-        link: Annotated[str, Query(max_length=63)] = "",
+        link: Annotated[str, Query(max_length=63, pattern=NO_NUL)] = "",
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    ) -> dict[str, Any]:
+    ) -> UnmatchedPage:
         rows = await worker.database.fetch(
             "select id, link, raw_id, state, code, recipient, received_at, tries, next_at from receipt_pending"
             " where $1 = '' or link = $1 order by received_at desc limit $2",
@@ -152,17 +142,15 @@ def _lists(app: FastAPI, worker: Parts, guard: list[Any]) -> None:
             limit,
         )
         total = await worker.database.fetchval("select count(*) from receipt_pending where $1 = '' or link = $1", link)
-        return {
-            "total": total,
-            "receipts": [{**dict(row), "recipient": _masked(row["recipient"])} for row in rows],
-        }
+        receipts = [{**dict(row), "recipient": _masked(row["recipient"])} for row in rows]
+        return UnmatchedPage.model_validate({"total": total, "receipts": receipts})
 
     @app.get("/v1/optouts", tags=["opt-outs"], summary="退订名单 / opt-outs", dependencies=guard)
     async def opt_outs(
-        enterprise: Annotated[str, Query(max_length=64)] = "",
+        enterprise: Annotated[str, Query(max_length=64, pattern=NO_NUL)] = "",
         number: Annotated[str, Query(max_length=20)] = "",
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    ) -> dict[str, Any]:
+    ) -> OptOuts:
         wanted = _canonical(number) if number else 0
         rows = await worker.database.fetch(
             "select tenant, enterprise, number, port, at, word, mo_id, by from opt_out"
@@ -171,12 +159,13 @@ def _lists(app: FastAPI, worker: Parts, guard: list[Any]) -> None:
             wanted,
             limit,
         )
-        return {"optouts": [{**dict(row), "number": numbers.mask(row["number"])} for row in rows]}
+        shown = [{**dict(row), "number": numbers.mask(row["number"])} for row in rows]
+        return OptOuts.model_validate({"optouts": shown})
 
     @app.post(
         "/v1/optouts", status_code=201, tags=["opt-outs"], summary="登记退订 / record an opt-out", dependencies=guard
     )
-    async def add_opt_out(body: OptOutIn) -> dict[str, Any]:
+    async def add_opt_out(body: OptOutIn) -> OptOutMade:
         number = _canonical(body.number)
         new = await replies.opt_out(
             worker.database,
@@ -189,7 +178,7 @@ def _lists(app: FastAPI, worker: Parts, guard: list[Any]) -> None:
             mo_id="",
             by=body.by,
         )
-        return {"number": numbers.mask(number), "enterprise": body.enterprise, "new": new}
+        return OptOutMade(number=numbers.mask(number), enterprise=body.enterprise, new=new)
 
 
 def _canonical(text: str) -> int:

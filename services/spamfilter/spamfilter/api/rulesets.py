@@ -8,8 +8,10 @@ import msgspec
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, Field
 
+from servicekit.apidoc import refusals
 from servicekit.clock import Clock
 from servicekit.problems import CONFLICT, INVALID_REQUEST, NOT_FOUND, Problem
+from servicekit.validation import NO_NUL
 from spamfilter.api.access import Access, Caller, Role
 from spamfilter.api.screening import MAX_TEXTS, ScreenedOut, Text, screened_out
 from spamfilter.domain.codes import PatternError, pattern_of
@@ -19,9 +21,6 @@ from spamfilter.handlers import rules as editing
 from spamfilter.handlers.explain import explain_all
 from spamfilter.handlers.policy import PolicyHolder
 from spamfilter.store.rulesets import Rulesets
-
-NO_NUL = r"^[^\x00]*$"
-"""PostgreSQL's text holds every character but this one."""
 
 Number = Annotated[int, Path(ge=1, le=2_000_000_000)]
 
@@ -108,7 +107,9 @@ def router(access: Access, rulesets: Rulesets, policy: PolicyHolder, clock: Cloc
     ) -> list[RulesetOut]:
         return [RulesetOut.model_validate(row, from_attributes=True) for row in await rulesets.newest(limit)]
 
-    @routes.get("/v1/rules", tags=["rules"], summary="规则 / Rules of the set in force, or of another")
+    @routes.get(
+        "/v1/rules", tags=["rules"], summary="规则 / Rules of the set in force, or of another", responses=refusals(404)
+    )
     async def shown(
         _caller: viewer,
         ruleset: Annotated[int | None, Query(ge=1, le=2_000_000_000)] = None,
@@ -116,7 +117,13 @@ def router(access: Access, rulesets: Rulesets, policy: PolicyHolder, clock: Cloc
         found = policy.current.matcher.rules if ruleset is None else await _get(rulesets, ruleset)
         return _rules_out(found)
 
-    @routes.post("/v1/rules", status_code=201, tags=["rules"], summary="新建规则集 / Make a new set from changes")
+    @routes.post(
+        "/v1/rules",
+        status_code=201,
+        tags=["rules"],
+        summary="新建规则集 / Make a new set from changes",
+        responses=refusals(403, 404),
+    )
     async def drafted(request: DraftRequest, caller: editor) -> RulesetOut:
         changes = _rules_in(request.rules)
         base = await _get(rulesets, request.base or policy.current.matcher.rules.number)
@@ -138,14 +145,21 @@ def router(access: Access, rulesets: Rulesets, policy: PolicyHolder, clock: Cloc
             active=request.activate,
         )
 
-    @routes.post("/v1/rulesets/{number}/activate", tags=["rules"], summary="启用 / Put a set in force")
+    @routes.post(
+        "/v1/rulesets/{number}/activate", tags=["rules"], summary="启用 / Put a set in force", responses=refusals(403)
+    )
     async def activated(number: Number, caller: admin) -> RulesetOut:
         found = await _get(rulesets, number)
         await rulesets.activate(number, caller.name)
         await policy.refresh()
         return RulesetOut(number=number, version=found.version, rules=len(found.rules), active=True)
 
-    @routes.post("/v1/rulesets/rollback", tags=["rules"], summary="回退 / Put the set before this one back")
+    @routes.post(
+        "/v1/rulesets/rollback",
+        tags=["rules"],
+        summary="回退 / Put the set before this one back",
+        responses=refusals(403, 404, 409),
+    )
     async def rolled_back(caller: admin) -> RulesetOut:
         number = await rulesets.rollback(caller.name)
         if number is None:
@@ -172,7 +186,13 @@ def router(access: Access, rulesets: Rulesets, policy: PolicyHolder, clock: Cloc
     async def templates(_caller: viewer) -> list[TemplateOut]:
         return [TemplateOut.model_validate(row, from_attributes=True) for row in await rulesets.templates()]
 
-    @routes.post("/v1/code-templates", status_code=201, tags=["codes"], summary="批准模板 / Approve a code template")
+    @routes.post(
+        "/v1/code-templates",
+        status_code=201,
+        tags=["codes"],
+        summary="批准模板 / Approve a code template",
+        responses=refusals(403),
+    )
     async def approved(request: TemplateRequest, caller: admin) -> TemplateOut:
         try:
             pattern_of(request.pattern)
@@ -182,7 +202,13 @@ def router(access: Access, rulesets: Rulesets, policy: PolicyHolder, clock: Cloc
         await policy.refresh()
         return TemplateOut(**request.model_dump(), id=number, approved_by=caller.name)
 
-    @routes.delete("/v1/code-templates/{number}", status_code=204, tags=["codes"], summary="撤销模板 / Withdraw one")
+    @routes.delete(
+        "/v1/code-templates/{number}",
+        status_code=204,
+        tags=["codes"],
+        summary="撤销模板 / Withdraw one",
+        responses=refusals(403),
+    )
     async def withdrawn(number: Number, caller: admin) -> None:
         if not await rulesets.withdraw_template(number, caller.name):
             raise Problem(NOT_FOUND, zh="没有这个模板", en="There is no such template")
