@@ -1,6 +1,8 @@
-"""``python -m sim.carrier``: one simulated carrier gateway of one protocol, with its HTTP side.
+"""``python -m sim.carrier``: a simulated carrier gateway of one protocol, or several of several, with their HTTP side.
 
-Example: ``python -m sim.carrier --protocol smpp34 --port 2775 --http-port 8090 --account gx:secret:2``
+Examples: ``python -m sim.carrier --protocol smpp34 --port 2775 --http-port 8090 --account gx:secret:2`` and
+``python -m sim.carrier --gateways carriers.json --http-port 8090``, a JSON list of ``{"protocol", "port", "accounts", "name",
+"carriers", "settings"}``.
 """
 
 from __future__ import annotations
@@ -16,11 +18,12 @@ import msgspec
 import uvicorn
 import uvloop
 
-from carrier.dialects import NAMES, dialect
+from carrier.dialects import NAMES
 from carrier.errors import UsageError
 from sim.carrier.faults import Faults, changed
-from sim.carrier.gateway import Account, Gateway
+from sim.carrier.gateway import Account
 from sim.carrier.http import build_app
+from sim.carrier.hub import Hub, Offer
 from sim.carrier.script import Step, parse_script
 
 
@@ -28,7 +31,8 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m sim.carrier", description=__doc__)
     parser.add_argument("--protocol", default="smpp34", choices=sorted(NAMES))
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, required=True, help="carrier port; 0 takes a free one and prints it")
+    parser.add_argument("--port", type=int, help="carrier port; 0 takes a free one and prints it")
+    parser.add_argument("--gateways", type=Path, help="JSON list of several gateways, in place of one by options")
     parser.add_argument("--http-port", type=int, required=True)
     parser.add_argument("--account", action="append", default=[], metavar="NAME:SECRET[:SESSIONS]")
     parser.add_argument("--accounts-file", type=Path, help='JSON list of {"account", "secret", "sessions"}')
@@ -85,24 +89,43 @@ def _with_listeners(accounts: list[Account], listeners: Sequence[str]) -> list[A
     return list(by_name.values())
 
 
-async def _follow(gateway: Gateway, steps: Sequence[Step]) -> None:
-    started = gateway.clock()
+def _offers(options: argparse.Namespace) -> list[Offer]:
+    if options.gateways is not None:
+        offers = msgspec.json.decode(options.gateways.read_bytes(), type=list[Offer])
+        if not offers:
+            raise ValueError("--gateways: an empty list")
+        return offers
+    if options.port is None:
+        raise ValueError("--port or --gateways is needed")
+    settings = msgspec.json.decode(options.settings, type=dict)
+    return [Offer(options.protocol, options.port, _accounts(options), settings=settings)]
+
+
+async def _follow(hub: Hub, steps: Sequence[Step]) -> None:
+    clock = hub.first.clock
+    started = clock()
     for step in steps:
-        await asyncio.sleep(max(0.0, started + step.at_s - gateway.clock()))
-        gateway.behaviour.change(changed(gateway.behaviour.faults, step.faults))
+        await asyncio.sleep(max(0.0, started + step.at_s - clock()))
+        for gateway in hub.chosen(""):
+            gateway.behaviour.change(changed(gateway.behaviour.faults, step.faults))
 
 
-async def _serve(options: argparse.Namespace, gateway: Gateway, steps: Sequence[Step]) -> None:
-    port = await gateway.listen(options.host, options.port)
-    print(f"carrier simulator: {options.protocol} on {options.host}:{port}, http {options.http_port}", flush=True)
+async def _serve(options: argparse.Namespace, hub: Hub, ports: Sequence[int], steps: Sequence[Step]) -> None:
+    gateways = hub.chosen("")
+    for gateway, wanted in zip(gateways, ports, strict=True):
+        port = await gateway.listen(options.host, wanted)
+        name = gateway.dialect.name
+        print(f"carrier simulator: {name} on {options.host}:{port}, http {options.http_port}", flush=True)
     config = uvicorn.Config(
-        build_app(gateway), host=options.host, port=options.http_port, log_level="warning", access_log=False
+        build_app(hub), host=options.host, port=options.http_port, log_level="warning", access_log=False
     )
     async with asyncio.TaskGroup() as tasks:
-        work = [tasks.create_task(gateway.run()), tasks.create_task(_follow(gateway, steps))]
+        work = [tasks.create_task(gateway.run()) for gateway in gateways]
+        work.append(tasks.create_task(_follow(hub, steps)))
         # The HTTP server owns the signals: when it returns, the simulator is asked to stop.
         await uvicorn.Server(config).serve()
-        await gateway.close()
+        for gateway in gateways:
+            await gateway.close()
         for task in work:
             task.cancel()
 
@@ -111,15 +134,14 @@ def main(argv: Sequence[str]) -> int:
     """Run until stopped; returns 2 for arguments that make no sense."""
     options = _arguments(argv)
     try:
-        accounts = _accounts(options)
+        offers = _offers(options)
         faults = changed(Faults(), msgspec.json.decode(options.faults, type=dict))
         steps = parse_script(options.script.read_bytes()) if options.script else []
-        settings = msgspec.json.decode(options.settings, type=dict)
-        gateway = Gateway(dialect(options.protocol, settings), accounts, faults)
+        hub = Hub.of(offers, faults)
     except (ValueError, OSError, UsageError) as error:  # FaultsError is a ValueError
         print(f"sim.carrier: {error}", file=sys.stderr)
         return 2
-    uvloop.run(_serve(options, gateway, steps))
+    uvloop.run(_serve(options, hub, [offer.port for offer in offers], steps))
     return 0
 
 

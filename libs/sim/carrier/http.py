@@ -1,6 +1,6 @@
 """The simulator's HTTP side: counters, faults, replies from phones, and what the phones show.
 
-For tests and for people on the same machine; it is not authenticated and listens on loopback unless told otherwise.
+Of one gateway or of several: a query or field ``gateway`` says which one is meant, and without it all of them.  For tests and for people on the same machine; it is not authenticated and listens on loopback unless told otherwise.
 """
 
 from __future__ import annotations
@@ -12,21 +12,25 @@ from fastapi import FastAPI, Request, Response
 
 from sim.carrier.faults import Faults, FaultsError, changed
 from sim.carrier.gateway import Gateway
+from sim.carrier.hub import Hub, UnknownGatewayError
 from sim.control import body, json, new_app, problem
 from smstext import NumberError, TextError, normalise, valid_port
 
 
 class Reply(msgspec.Struct, forbid_unknown_fields=True, rename={"sender": "from", "port": "to"}):
-    """A message from a phone: who writes, to which port, what, and on whose account (the only one when left out)."""
+    """A message from a phone: who writes, to which port, what, through which gateway (its carrier's when left out), and on
+    whose account (the only one when left out).
+    """
 
     sender: Annotated[str, msgspec.Meta(min_length=1, max_length=32)]
     port: Annotated[str, msgspec.Meta(min_length=1, max_length=21)]
     text: Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
     account: str = ""
+    gateway: str = ""
 
 
-def build_app(gateway: Gateway) -> FastAPI:
-    """Return the application of one gateway."""
+def build_app(hub: Hub) -> FastAPI:
+    """Return the application of a process's gateways."""
     app = new_app("Carrier simulator")
 
     @app.get("/stats")
@@ -35,42 +39,55 @@ def build_app(gateway: Gateway) -> FastAPI:
 
     @app.post("/reset")
     async def reset() -> Response:
-        gateway.reset()
+        for gateway in hub.chosen(""):
+            gateway.reset()
         return json({"reset": True})
 
     @app.get("/faults")
-    async def faults() -> Response:
-        return json(gateway.behaviour.faults)
+    async def faults(gateway: str = "") -> Response:
+        try:
+            return _json(hub.chosen(gateway)[0].behaviour.faults)
+        except UnknownGatewayError as error:
+            return _problem("unknown_gateway", str(error))
 
     @app.put("/faults")
-    async def set_faults(request: Request) -> Response:
+    async def set_faults(request: Request, gateway: str = "") -> Response:
         """Change the named faults; an empty object changes nothing, `{"reset": true}` brings back good behaviour."""
         try:
-            change = msgspec.json.decode(await body(request), type=dict[str, Any])
-            base = Faults() if change.pop("reset", False) else gateway.behaviour.faults
-            gateway.behaviour.change(changed(base, change))
+            change = msgspec.json.decode(await _body(request), type=dict[str, Any])
+            fresh = change.pop("reset", False)
+            chosen = hub.chosen(gateway)
+            # All or none: what is wrong for one must not have changed another.
+            wanted = [changed(Faults() if fresh else one.behaviour.faults, change) for one in chosen]
+        except UnknownGatewayError as error:
+            return _problem("unknown_gateway", str(error))
         except (FaultsError, msgspec.MsgspecError, ValueError) as error:
-            return problem("invalid_faults", str(error))
-        return json(gateway.behaviour.faults)
+            return _problem("invalid_faults", str(error))
+        for one, faults in zip(chosen, wanted, strict=True):
+            one.behaviour.change(faults)
+        return _json(wanted[0])
 
     @app.post("/mo")
     async def mo(request: Request) -> Response:
         try:
-            reply = msgspec.json.decode(await body(request), type=Reply)
+            reply = msgspec.json.decode(await _body(request), type=Reply)
             number = normalise(reply.sender)
             if not valid_port(reply.port):
-                return problem("invalid_port", "to: not a port")
+                return _problem("invalid_port", "to: not a port")
+            gateway = hub.home_of(number, reply.account, reply.gateway)
             account = reply.account or _only_account(gateway)
             if account not in gateway.accounts:
-                return problem("unknown_account", "account: say which; known are " + ", ".join(gateway.accounts))
+                return _problem("unknown_account", "account: say which; known are " + ", ".join(gateway.accounts))
             segments = gateway.say(account, str(number), reply.port, reply.text)
+        except UnknownGatewayError as error:
+            return _problem("unknown_gateway", str(error))
         except (NumberError, TextError, ValueError) as error:
-            return problem("invalid_reply", str(error))
-        return json({"queued": True, "segments": segments})
+            return _problem("invalid_reply", str(error))
+        return _json({"queued": True, "segments": segments})
 
     @app.get("/messages")
-    async def messages(limit: int = 50) -> Response:
-        return json(gateway.samples(max(1, min(limit, 200))))
+    async def messages(limit: int = 50, gateway: str = "") -> Response:
+        return _json(hub.samples(max(1, min(limit, 200)), gateway))
 
     return app
 

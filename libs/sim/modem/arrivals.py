@@ -30,7 +30,6 @@ class Arrivals:
         self._incoming: Schedule[Incoming] = Schedule()
         self._unconfirmed: Incoming | None = None
         self._confirm_by = 0.0
-        self._cut_off = False
 
     @property
     def waiting(self) -> int:
@@ -76,13 +75,8 @@ class Arrivals:
             self._take_back(incoming)
         return True
 
-    def told_again(self) -> None:
-        """+CNMI was set: forwarding goes on."""
-        self._cut_off = False
-
     def power_cycle(self) -> None:
         """What was not confirmed was not received."""
-        self._cut_off = False
         incoming, self._unconfirmed = self._unconfirmed, None
         if incoming is not None:
             self._take_back(incoming)
@@ -106,11 +100,11 @@ class Arrivals:
             self._forward(incoming, "+CDS")
         elif notify.reports == 2:
             self._store(incoming, "SR", "+CDSI")
-        elif self._cut_off:
-            self._again(incoming)
-        else:
+        elif self._device.faults.discard_unrouted:
             self._device.counts["receipts_waiting"] -= 1
             self._device.counts["receipts_unrouted"] += 1
+        else:
+            self._again(incoming)
 
     def _forward(self, incoming: Incoming, code: str) -> None:
         device = self._device
@@ -161,7 +155,6 @@ class Arrivals:
         device = self._device
         device.counts["not_confirmed"] += 1
         device.settings.notify = msgspec.structs.replace(device.settings.notify, messages=0, reports=0)
-        self._cut_off = True
         self._take_back(incoming)
 
 

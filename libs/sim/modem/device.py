@@ -327,7 +327,6 @@ class Device:
             self._buffered.clear()
             for code in buffered:
                 self._say(code)
-        self.arrivals.told_again()
 
     def _say(self, lines: Sequence[str]) -> None:
         self._codes.append(lines)

@@ -78,6 +78,8 @@ class ModemFaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     card: Card = "ready"
     slots: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 50
     """Messages a storage holds; what does not fit waits in the network."""
+    discard_unrouted: bool = False
+    """Reports that come while +CNMI wants none are lost, as in some modems after each start; else the network keeps them."""
     retry_ms: Milliseconds = 1000
     """Pause before the network brings again what the modem did not take."""
     omit_centre: bool = False

@@ -88,7 +88,15 @@ def _registration(device: Device, call: Call) -> Reply:
         return OK
     if call.form == "test":
         return Reply((f"{call.name}: (0-2)",))
-    return Reply((f"{call.name}: {device.settings.registration},{1 if device.reachable else 2}",))
+    shown = device.settings.registration
+    cell = ',"1A2B","00C3D4"' if shown == 2 and device.reachable else ""
+    return Reply((f"{call.name}: {shown},{1 if device.reachable else 2}{cell}",))
+
+
+def _attached(device: Device, call: Call) -> Reply:
+    return (
+        OK if call.form == "set" else Reply((f"+CGATT: {'(0,1)' if call.form == 'test' else int(device.reachable)}",))
+    )
 
 
 def _operator(device: Device, call: Call) -> Reply:
@@ -157,6 +165,7 @@ GENERAL: Final[dict[str, Handler]] = {
     "+CPIN": _pin,
     "+CREG": _registration,
     "+CGREG": _registration,
+    "+CGATT": _attached,
     "+COPS": _operator,
     "+CSQ": _signal,
     "+CMEE": _errors,
@@ -164,6 +173,8 @@ GENERAL: Final[dict[str, Handler]] = {
     "+CCLK": _clock,
     "+CBC": _battery,
     "+CPAS": _activity,
+    "+CLIP": _nothing,
+    "+CUSD": _nothing,
     "+IFC": _nothing,
     "+IPR": _nothing,
 }
