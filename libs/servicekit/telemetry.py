@@ -104,7 +104,7 @@ def setup(settings: ServiceSettings) -> None:
     setup_logging(settings.service, settings.instance, settings.log_level)
     provider = TracerProvider(
         resource=Resource.create({"service.name": settings.service, "service.instance.id": settings.instance}),
-        sampler=ParentBased(RateLimited(settings.traces_per_second)),
+        sampler=ParentBased(RateLimited(_new_traces_per_second(settings))),
         shutdown_on_exit=False,
     )
     if settings.otlp_endpoint:
@@ -115,6 +115,11 @@ def setup(settings: ServiceSettings) -> None:
     if settings.trace_file is not None:
         provider.add_span_processor(SimpleSpanProcessor(SpanFile(settings.trace_file)))
     trace.set_tracer_provider(provider)
+
+
+def _new_traces_per_second(settings: ServiceSettings) -> int:
+    """None where nothing exports them: recording what nobody reads would still cost every service its spans."""
+    return settings.traces_per_second if settings.otlp_endpoint or settings.trace_file is not None else 0
 
 
 def shutdown() -> None:

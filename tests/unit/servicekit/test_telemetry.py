@@ -11,6 +11,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.sampling import Decision
 
 from servicekit import telemetry
+from servicekit.settings import ServiceSettings
 from servicekit.telemetry import (
     RateLimited,
     SpanFile,
@@ -186,3 +187,17 @@ def test_a_span_that_was_never_ended_is_never_exported(tmp_path, monkeypatch):
     (line,) = map(json.loads, path.read_text().splitlines())
     assert (line["trace_id"], line["parent_id"], line["attributes"]) == ("a" * 32, "b" * 16, {"segments": 3})
     assert line["span_id"] == traceparent_of(durable).split("-")[2] != traceparent_of(lost).split("-")[2]
+
+
+@pytest.mark.parametrize("exported", [True, False])
+def test_without_an_exporter_no_trace_is_begun_and_a_followed_one_goes_on(tmp_path, monkeypatch, exported):
+    providers = []
+    monkeypatch.setattr(telemetry.trace, "set_tracer_provider", providers.append)
+    monkeypatch.setattr(telemetry, "setup_logging", lambda *_: None)
+    telemetry.setup(ServiceSettings(service="example", trace_file=tmp_path / "spans.jsonl" if exported else None))
+    monkeypatch.setattr(telemetry, "tracer", lambda: providers[0].get_tracer("t"))
+    fresh = begin("request", "")
+    assert fresh.is_recording() is exported
+    assert is_sampled(traceparent_of(fresh)) is exported, "the log still gets its trace id"
+    assert begin("request", f"00-{'a' * 32}-{'b' * 16}-01").is_recording()
+    providers[0].shutdown()
