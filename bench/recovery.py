@@ -3,7 +3,8 @@
     python -m bench recovery [--rate 1000] [--rounds 3] [--only kafka postgres ...]
 
 Single messages arrive evenly, each with an idempotency key and repeated until accepted.  Normal speed is 80 % of that rate at the carrier,
-over every second of the following two; 0 means that the kill was not to be seen there.  Aims: service 10 s, Kafka 20 s, PostgreSQL 10 s.
+over every second of the following two.  The time is to the end of the last slow second; 0 where the kill was not to be seen there.
+Aims: service 10 s, Kafka 20 s, PostgreSQL 10 s.
 """
 
 from __future__ import annotations
@@ -54,17 +55,17 @@ def speeds(samples: Samples, first: float) -> list[tuple[float, float]]:
 
 
 def normal_after(samples: Samples, at: float, usual: float) -> float | None:
-    """Return the seconds from ``at`` until the flow held normal speed, 0 where it never left it, None while not known."""
+    """Return the seconds from ``at`` to the end of the last slow second, 0 where there was none, None while not known."""
     looks = speeds(samples, at)
     slow = [moment for moment, speed in looks if speed < NORMAL * usual]
-    if not looks or looks[-1][0] < (slow[-1] if slow else at) + HOLDS_S:
+    if not looks or looks[-1][0] < (slow[-1] + 1.0 if slow else at) + HOLDS_S:
         return None
     if not slow:
         return 0.0
     # From the first dip on: the first moment after which no second of the next two was slow.
-    for moment, _ in (look for look in looks if look[0] >= slow[0]):
-        if not any(moment <= bad <= moment + HOLDS_S for bad in slow):
-            return moment - at
+    for moment in slow:
+        if not any(moment < bad <= moment + 1.0 + HOLDS_S for bad in slow):
+            return moment + 1.0 - at
     return None
 
 

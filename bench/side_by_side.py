@@ -16,6 +16,8 @@ import asyncio
 import json
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import uvloop
@@ -98,9 +100,22 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--idle", type=float, default=20.0, help="seconds without any progress after which a run is over"
     )
+    parser.add_argument("--keep", type=Path, help="keep configurations and logs in this folder")
     parser.add_argument("--json", type=Path, help="also write the results here")
     parser.add_argument("--write", type=Path, help="put the table into this document's section `Side by side`")
     return parser.parse_args()
+
+
+@contextmanager
+def _folder(keep: Path | None, name: str) -> Iterator[Path]:
+    """Give a folder for one gateway's files, gone afterwards unless it is to be kept."""
+    if keep is None:
+        with tempfile.TemporaryDirectory(prefix="guanxin-side-") as folder:
+            yield Path(folder)
+    else:
+        made = keep / name
+        made.mkdir(parents=True)
+        yield made
 
 
 def main() -> int:
@@ -110,9 +125,9 @@ def main() -> int:
     failed = 0
     for name in options.only:
         case, kind, extra = CASES[name]
-        with tempfile.TemporaryDirectory(prefix="guanxin-side-") as folder:
+        with _folder(options.keep, name) as folder:
             try:
-                gateway = kind(case, Path(folder), **extra)
+                gateway = kind(case, folder, **extra)
                 results.append(uvloop.run(compare(gateway, options)))
             except Missing as missing:
                 print(missing, file=sys.stderr)

@@ -2,7 +2,7 @@
 
 Set up by its user's guide: transceiver sessions (`instances`), `max-pending-submits` as agreed with the carrier, internal storage of
 receipts in memory (the fastest it has), or `spool` for messages and receipts ("no SMS messages are lost in Kannel even by crash").
-Logs at the level of errors, no access log.
+Logs at the level of warnings, no access log.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ admin-password = bench
 admin-allow-ip = "127.0.0.1"
 smsbox-port = {boxes}
 box-allow-ip = "127.0.0.1"
-log-level = 3
+smsbox-max-pending = 512
+log-level = 2
 {storage}
 
 group = smsc
@@ -45,7 +46,7 @@ group = smsbox
 smsbox-id = box
 bearerbox-host = 127.0.0.1
 sendsms-port = {http}
-log-level = 3
+log-level = 2
 
 group = sendsms-user
 username = bench
@@ -83,8 +84,8 @@ class Kannel(Gateway):
             ),
             encoding="utf-8",
         )
-        self._bearerbox = Program("bearerbox", [find("bearerbox", PACKAGE, "/usr/sbin"), "-v", "3", str(file)], folder)
-        self._smsbox = Program("smsbox", [find("smsbox", PACKAGE, "/usr/sbin"), "-v", "3", str(file)], folder)
+        self._bearerbox = Program("bearerbox", [find("bearerbox", PACKAGE, "/usr/sbin"), "-v", "2", str(file)], folder)
+        self._smsbox = Program("smsbox", [find("smsbox", PACKAGE, "/usr/sbin"), "-v", "2", str(file)], folder)
 
     @property
     def carrier(self) -> str:

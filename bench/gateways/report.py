@@ -38,7 +38,7 @@ CHINESE = (
     "关心对每条内容做筛查、放行、留痕与记账，落库后才答复 202，另两者没有这些步骤。"
 )
 KILLED = (
-    "The same with every process of the gateway itself killed (SIGKILL) after a third of the messages and started again; the caller repeats "
+    "The same with every process of the gateway itself killed (SIGKILL) after a third of the messages and restarted; the caller repeats "
     "what was not answered. *Lost* were accepted and never reached the carrier; *doubled* reached it twice; *untold* are receipts the "
     "business system was never told of. "
     "中途以 SIGKILL 杀掉网关自身全部进程再启动：lost 为已受理而运营商未收到，doubled 为运营商收到两次，untold 为业务系统未得知的回执。"

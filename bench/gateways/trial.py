@@ -33,8 +33,10 @@ class Run:
     lost: int
     """Accepted messages the carrier never saw."""
     duplicated: int
+    receipts: int
+    """Receipts the gateway acknowledged to the carrier."""
     untold: int
-    """Messages whose receipt the carrier sent and the business system was never told of."""
+    """Messages that reached the carrier and whose receipt the business system was never told of."""
     repeated: dict[str, int]
     cpu_us: dict[str, float] = field(default_factory=dict)
     rss_mb: dict[str, float] = field(default_factory=dict)
@@ -112,6 +114,7 @@ class _Table:
             submits=seen["submits"] - before["submits"],
             lost=count - distinct,
             duplicated=seen["duplicates"] - before["duplicates"],
+            receipts=seen["receipts_answered"] - before["receipts_answered"],
             untold=distinct - told if self._gateway.case.receipts else 0,
             repeated=dict(offered.repeated),
             cpu_us=_spent(cpu_before, _cpu(processes), count),
