@@ -1,6 +1,7 @@
 """The simulator's HTTP side: counters, faults, replies from phones, and what the phones show.
 
-Of one gateway or of several: a query or field ``gateway`` says which one is meant, and without it all of them.  For tests and for people on the same machine; it is not authenticated and listens on loopback unless told otherwise.
+Of one gateway or of several: a query or field ``gateway`` says which one is meant, and without it all of them.
+For tests and for people on the same machine; it is not authenticated and listens on loopback unless told otherwise.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def build_app(hub: Hub) -> FastAPI:
 
     @app.get("/stats")
     async def stats() -> Response:
-        return json({"since": gateway.since_ms, **gateway.stats.document(gateway.clock())})
+        return json(hub.document())
 
     @app.post("/reset")
     async def reset() -> Response:
@@ -46,48 +47,48 @@ def build_app(hub: Hub) -> FastAPI:
     @app.get("/faults")
     async def faults(gateway: str = "") -> Response:
         try:
-            return _json(hub.chosen(gateway)[0].behaviour.faults)
+            return json(hub.chosen(gateway)[0].behaviour.faults)
         except UnknownGatewayError as error:
-            return _problem("unknown_gateway", str(error))
+            return problem("unknown_gateway", str(error))
 
     @app.put("/faults")
     async def set_faults(request: Request, gateway: str = "") -> Response:
         """Change the named faults; an empty object changes nothing, `{"reset": true}` brings back good behaviour."""
         try:
-            change = msgspec.json.decode(await _body(request), type=dict[str, Any])
+            change = msgspec.json.decode(await body(request), type=dict[str, Any])
             fresh = change.pop("reset", False)
             chosen = hub.chosen(gateway)
             # All or none: what is wrong for one must not have changed another.
             wanted = [changed(Faults() if fresh else one.behaviour.faults, change) for one in chosen]
         except UnknownGatewayError as error:
-            return _problem("unknown_gateway", str(error))
+            return problem("unknown_gateway", str(error))
         except (FaultsError, msgspec.MsgspecError, ValueError) as error:
-            return _problem("invalid_faults", str(error))
+            return problem("invalid_faults", str(error))
         for one, faults in zip(chosen, wanted, strict=True):
             one.behaviour.change(faults)
-        return _json(wanted[0])
+        return json(wanted[0])
 
     @app.post("/mo")
     async def mo(request: Request) -> Response:
         try:
-            reply = msgspec.json.decode(await _body(request), type=Reply)
+            reply = msgspec.json.decode(await body(request), type=Reply)
             number = normalise(reply.sender)
             if not valid_port(reply.port):
-                return _problem("invalid_port", "to: not a port")
+                return problem("invalid_port", "to: not a port")
             gateway = hub.home_of(number, reply.account, reply.gateway)
             account = reply.account or _only_account(gateway)
             if account not in gateway.accounts:
-                return _problem("unknown_account", "account: say which; known are " + ", ".join(gateway.accounts))
+                return problem("unknown_account", "account: say which; known are " + ", ".join(gateway.accounts))
             segments = gateway.say(account, str(number), reply.port, reply.text)
         except UnknownGatewayError as error:
-            return _problem("unknown_gateway", str(error))
+            return problem("unknown_gateway", str(error))
         except (NumberError, TextError, ValueError) as error:
-            return _problem("invalid_reply", str(error))
-        return _json({"queued": True, "segments": segments})
+            return problem("invalid_reply", str(error))
+        return json({"queued": True, "segments": segments})
 
     @app.get("/messages")
     async def messages(limit: int = 50, gateway: str = "") -> Response:
-        return _json(hub.samples(max(1, min(limit, 200)), gateway))
+        return json(hub.samples(max(1, min(limit, 200)), gateway))
 
     return app
 

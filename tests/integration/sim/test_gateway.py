@@ -9,6 +9,7 @@ import httpx
 from carrier import events
 from carrier.model import BindMode, Outcome, Refusal
 from sim.carrier.http import build_app
+from sim.carrier.hub import Hub
 
 
 async def test_sessions_above_the_agreed_number_are_refused_and_counted(carrier) -> None:
@@ -117,7 +118,7 @@ async def test_sessions_are_cut_in_turn(carrier) -> None:
 
 async def test_http_control(carrier) -> None:
     phone = await carrier.connect()
-    transport = httpx.ASGITransport(build_app(carrier.gateway))
+    transport = httpx.ASGITransport(build_app(Hub.alone(carrier.gateway)))
     async with httpx.AsyncClient(transport=transport, base_url="http://sim") as http:
         long = "您好，" * 60
         answer = await http.post("/mo", json={"from": "13800138000", "to": "10690001", "text": long})
