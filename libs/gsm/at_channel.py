@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from gsm.at_lines import Line, LineReader, Prompt, Result, Unsolicited
+from gsm.codes import cms_of
 
 ESCAPE: Final = b"\x1b"
 _CTRL_Z: Final = b"\x1a"
@@ -23,7 +24,10 @@ class Command(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What came back. `timed_out` answers never came; `delivered` says that the payload went out."""
+    """What came back. `timed_out` answers never came; `delivered` says that the payload went out.
+
+    `code` is a +CMS ERROR's number, also where the modem gave the +CME ERROR that means the same.
+    """
 
     command: Command
     ok: bool
@@ -118,4 +122,11 @@ class Channel:
 
     def _finish(self, command: Command, result: Result) -> Answer:
         self._command = None
-        return Answer(command, result.ok, tuple(self._lines), result.code, result.text, delivered=self._delivered)
+        return Answer(
+            command,
+            result.ok,
+            tuple(self._lines),
+            cms_of(result.kind, result.code),
+            result.text,
+            delivered=self._delivered,
+        )

@@ -150,8 +150,35 @@ CMS_ERROR: Final[dict[int, str]] = {
     500: "unknown error",
 }
 
+CME_AS_CMS: Final[dict[int, int]] = {
+    3: 302,
+    4: 303,
+    5: 312,
+    10: 310,
+    11: 311,
+    12: 316,
+    13: 313,
+    14: 314,
+    15: 315,
+    17: 317,
+    18: 318,
+    20: 322,
+    21: 321,
+    23: 320,
+    30: 331,
+    31: 332,
+}
+"""+CME ERROR (TS 27.007 clause 9.2) to what means the same as +CMS ERROR: modems mix the two, and 10 is no barred call."""
+
 _TEMPORARY: Final = frozenset({17, 22, 38, 41, 42, 47, 192, 194, 211, 300, 301, 302, 314, 320, 331, 332, 500})
 _STOP: Final = frozenset({310, 311, 312, 313, 315, 316, 317, 318})
+
+
+def cms_of(kind: str, code: int | None) -> int | None:
+    """The +CMS ERROR of an error with a number; None for a plain ERROR and for +CME ERROR numbers with no such meaning."""
+    if kind == "CME" and code is not None and code < 300:
+        return CME_AS_CMS.get(code)
+    return code
 
 
 def action_of(code: int | None) -> Action:

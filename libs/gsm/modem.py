@@ -39,6 +39,7 @@ _LISTED: Final = re.compile(r"\+CMGL:\s*(\d{1,5}),\s*(\d),.*?,?\s*(\d{1,3})\Z", 
 _READ: Final = re.compile(r"\+CMGR:\s*(\d),.*?,?\s*(\d{1,3})\Z", re.ASCII)
 _REFERENCE: Final = re.compile(r"\+CMGS:\s*(\d{1,3})", re.ASCII)
 _RESTARTS: Final = frozenset({"RDY", "^SYSSTART", "SYSSTART"})
+_CARD_FAULTS: Final = {310: "sim_missing", 311: "pin_required", 316: "sim_puk", 318: "sim_puk"}
 _MOST_PENDING: Final = 4096  # messages handed over and not yet acknowledged
 
 
@@ -243,7 +244,7 @@ class Modem:
         if status.startswith(("SIM PUK", "SIM PIN2", "SIM PUK2", "PH-")):
             return self._stop("sim_puk" if "PUK" in status else "sim_failure", status)
         if not answer.ok and action_of(answer.code) is Action.STOP:
-            return self._stop("sim_missing" if answer.code == 310 else "sim_failure", answer.text)
+            return self._stop(_CARD_FAULTS.get(answer.code or 0, "sim_failure"), answer.text)
         return True
 
     def _subscribe(self) -> Generator[Command, Answer, bool]:

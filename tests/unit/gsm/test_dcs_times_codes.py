@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gsm import Action, Delivery, GsmError, Timestamp, action_of, delivery_of, is_final, relative_validity, timestamp_of
-from gsm.codes import CMS_ERROR, FAILURE_CAUSE, STATUS
+from gsm.codes import CMS_ERROR, FAILURE_CAUSE, STATUS, cms_of
 from gsm.dcs import DataCoding, Indication, build_dcs, indication_dcs, parse_dcs
 from gsm.pid import pid_name, replace_type
 from gsm.times import decode_timestamp, encode_timestamp, enhanced_duration, enhanced_seconds, validity_minutes
@@ -172,3 +172,11 @@ def test_actions(code: int | None, action: Action) -> None:
 def test_tables_name_their_codes() -> None:
     assert STATUS[0x46] == "validity period expired"
     assert CMS_ERROR[0xC3] == FAILURE_CAUSE[0xC3] == "invalid SME address"
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "expected"),
+    [("CMS", 10, 10), ("CME", 10, 310), ("CME", 30, 331), ("CME", 99, None), ("CME", 310, 310), ("", None, None)],
+)
+def test_cme_errors_are_read_as_what_means_the_same(kind: str, code: int | None, expected: int | None) -> None:
+    assert cms_of(kind, code) == expected
