@@ -42,11 +42,12 @@ def decode_batch(group: str, raws: Sequence[RawRecord]) -> Decoded:
         except EnvelopeError as error:
             result.invalid.append(Invalid(raw, error.code, str(error)))
             continue
-        # For what is not sampled not even a span object is made: this runs for every record.
-        if is_sampled(envelope.traceparent):
+        parent = envelope.traceparent
+        # For what is not sampled not even a span object is made: this runs for every record.  Most have no trace at all.
+        if parent and is_sampled(parent):
             result.records.append(_traced(group, raw, envelope, result.spans))
         else:
-            result.records.append(Record(raw, envelope, envelope.traceparent))
+            result.records.append(Record(raw, envelope, parent))
     return result
 
 

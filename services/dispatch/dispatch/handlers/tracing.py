@@ -19,7 +19,7 @@ from servicekit.telemetry import begin, is_sampled, traceparent_of
 
 def submitted(flight: Flight) -> None:
     """Say in the trace which session carries a flight just written; its answers and receipts hang under this span."""
-    if not is_sampled(flight.trace):
+    if not flight.trace or not is_sampled(flight.trace):
         return
     span = begin(
         "dispatch.submit",
@@ -48,7 +48,7 @@ def receipt(
 
     ``trace`` is the parent, ``found`` how the segments were found, ``submitted_at`` Unix ms, 0 when not known here.
     """
-    if not is_sampled(trace):
+    if not trace or not is_sampled(trace):
         return None
     counts = Counter(state.value for state in states)
     span = begin(
