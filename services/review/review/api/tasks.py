@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import asyncpg
 import structlog
-from fastapi import Depends, FastAPI, Header, Path, Query, Request
+from fastapi import Depends, FastAPI, Path, Query, Security
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from review.domain.item import ItemState, urgency
@@ -17,9 +17,11 @@ from review.handlers.decide import MAX_NOTE, Actor, Desk, Result
 from review.handlers.people import People
 from review.handlers.ports import Ports
 from review.store import audit, items, queue
+from servicekit.apidoc import refusals
+from servicekit.bearer import bearer_token, unauthenticated
 from servicekit.clock import Clock
 from servicekit.database import Database
-from servicekit.problems import NOT_FOUND, UNAUTHENTICATED, Problem, define
+from servicekit.problems import NOT_FOUND, Problem, define
 
 log = structlog.get_logger()
 
@@ -35,6 +37,10 @@ class HeldTask(BaseModel):
     """A held task."""
 
     id: str
+    task: str
+    """The caller's task: another id than its own where parts arrived after the decision on it."""
+    round: int
+    """1, or higher for an item of parts that arrived after a decision."""
     state: str
     enterprise: str
     port: str
@@ -138,16 +144,10 @@ def build_api(app: FastAPI, clock: Clock, database: Database, desk: Desk, people
 
 
 def _operator(people: People) -> Callable[..., Awaitable[Actor]]:
-    async def dependency(authorization: Annotated[str, Header(max_length=512)] = "") -> Actor:
-        scheme, _, token = authorization.partition(" ")
-        actor = people.operator(token) if scheme.lower() == "bearer" else None
+    async def dependency(token: Annotated[str, Security(bearer_token)]) -> Actor:
+        actor = people.operator(token)
         if actor is None:
-            raise Problem(
-                UNAUTHENTICATED,
-                zh="需要运维令牌：Authorization: Bearer …",
-                en="The operator's token is needed: Authorization: Bearer …",
-                headers={"www-authenticate": "Bearer"},
-            )
+            raise unauthenticated()
         return actor
 
     return dependency
@@ -182,31 +182,38 @@ def _add_tasks(
         return _shown(row, clock.wall_ms())
 
     @app.get("/v1/review/checklist", tags=["review"], summary="审核标准 / the checklist")
-    async def show_checklist(request: Request) -> dict[str, Any]:  # noqa: ARG001 - the same for everybody
+    async def show_checklist() -> dict[str, Any]:
         listed = desk.checklist
         items_ = [{"code": item.code, "group": item.group, "zh": item.zh, "en": item.en} for item in listed.items]
         return {"version": listed.version, "items": items_}
 
 
 def _add_decisions(app: FastAPI, desk: Desk, operator: Callable[..., Awaitable[Actor]]) -> None:
-    @app.post("/v1/review/tasks/{task_id}/approve", tags=["review"], summary="放行 / approve")
+    @app.post("/v1/review/tasks/{task_id}/approve", tags=["review"], summary="放行 / approve", responses=refusals(409))
     async def approve(
         task_id: TaskId, actor: Annotated[Actor, Depends(operator)], body: ApproveBody | None = None
     ) -> Decided:
         return _decided(await desk.approve(actor, [task_id], body.note if body else ""))
 
-    @app.post("/v1/review/tasks/{task_id}/reject", tags=["review"], summary="驳回 / reject")
+    @app.post("/v1/review/tasks/{task_id}/reject", tags=["review"], summary="驳回 / reject", responses=refusals(409))
     async def reject(task_id: TaskId, body: RejectBody, actor: Annotated[Actor, Depends(operator)]) -> Decided:
         if desk.checklist.find(body.cite) is None:
             known = ", ".join(item.code for item in desk.checklist.items)
             raise Problem(UNKNOWN_STANDARD, zh=f"可引用：{known}", en=f"May be cited: {known}")
         return _decided(await desk.reject(actor, [task_id], body.cite, body.note))
 
-    @app.post("/v1/review/tasks/{task_id}/undo", tags=["review"], summary="撤回决定 / undo a decision")
+    @app.post(
+        "/v1/review/tasks/{task_id}/undo",
+        tags=["review"],
+        summary="撤回决定 / undo a decision",
+        responses=refusals(409),
+    )
     async def undo(task_id: TaskId, actor: Annotated[Actor, Depends(operator)]) -> Decided:
         return _decided(await desk.undo(actor, [task_id]))
 
-    @app.post("/v1/review/tasks/{task_id}/fastlane", tags=["review"], summary="快速通道 / fast lane")
+    @app.post(
+        "/v1/review/tasks/{task_id}/fastlane", tags=["review"], summary="快速通道 / fast lane", responses=refusals(409)
+    )
     async def fastlane(
         task_id: TaskId, actor: Annotated[Actor, Depends(operator)], body: ApproveBody | None = None
     ) -> Decided:
@@ -263,6 +270,8 @@ def _decided(result: Result) -> Decided:
 def _shown(row: asyncpg.Record, now: int) -> HeldTask:
     return HeldTask(
         id=row["task_id"],
+        task=row["late_of"] or row["task_id"],
+        round=row["round"],
         state=row["state"],
         enterprise=row["enterprise"],
         port=row["port"],

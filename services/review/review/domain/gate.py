@@ -16,8 +16,9 @@ from typing import NamedTuple
 from contracts.chunk import Chunk, Entry
 from contracts.events.review import Decision
 from contracts.events.spamfilter import ChunkScreened, Verdict
+from contracts.lanes import Lane
 from review.domain.hours import Hours, minute_of_day
-from review.domain.policy import Policies, PortPolicy, Tier, Window
+from review.domain.policy import MAX_THRESHOLD, Policies, PortPolicy, Tier, Window
 
 
 class WayKind(StrEnum):
@@ -40,8 +41,9 @@ DIRECT = Way(WayKind.DIRECT, "direct")
 SUSPENDED = Way(WayKind.REFUSED, "port_suspended", Decision.PORT_SUSPENDED)
 BULK = Way(WayKind.HELD, "bulk_threshold", Decision.HELD)
 SPLIT = Way(WayKind.HELD, "split_send", Decision.HELD)
+OUTSIDE_WINDOW = Way(WayKind.REFUSED, Decision.OUTSIDE_SENDING_WINDOW.value, Decision.OUTSIDE_SENDING_WINDOW)
 
-WAYS: dict[str, Way] = {way.reason: way for way in (DIRECT, SUSPENDED, BULK, SPLIT)}
+WAYS: dict[str, Way] = {way.reason: way for way in (DIRECT, SUSPENDED, BULK, SPLIT, OUTSIDE_WINDOW)}
 """By the code a row keeps."""
 
 
@@ -104,36 +106,65 @@ def spans_events(screened: ChunkScreened, entry: Entry) -> bool:
     return entry.task_chunks > 1 or screened.part > 0 or screened.indices is not None
 
 
-def plainly_direct(screened: ChunkScreened, policies: Policies) -> bool:
-    """Return whether nothing in the chunk can be a ground to hold: the bulk of all traffic, decided without a look
-    at its entries.
+def in_window(
+    entry: Entry, lane: Lane, policy: PortPolicy, threshold: int, now_ms: int, default_window: Window
+) -> bool:
+    """Return whether a task that nobody holds may be sent at its time: when it is scheduled for, else now.
+
+    A port's sending window is for tasks, whatever its tier (review.md, "Hours"): marketing of any size, and what exceeds the bulk
+    threshold.  Codes, and notices up to the threshold, "pass directly" ("What is held"): a bank's alert goes at three in the morning.
+    """
+    if lane is Lane.VERIFICATION or (lane is not Lane.MARKETING and entry.task_total <= threshold):
+        return True
+    return (policy.window or default_window).holds(minute_of_day(max(now_ms, entry.not_before)))
+
+
+def plainly_direct(
+    screened: ChunkScreened, lane: Lane, policies: Policies, now_ms: int, default_window: Window
+) -> bool:
+    """Return whether nothing in the chunk can be a ground to hold or refuse: the bulk of all traffic, decided without
+    a look at its messages.
     """
     chunk = screened.chunk
     if any(judgement.verdict is not Verdict.PASS for judgement in screened.judgements):
         return False
+    if screened.part > 0 or screened.indices is not None:
+        return False
+    threshold, minute, opened = MAX_THRESHOLD, minute_of_day(now_ms), True
     for number in {entry.port for entry in chunk.entries}:
         policy = policies.of(chunk.tenant, number)
         if policy.suspended or policies.counts(chunk.tenant, chunk.enterprise, policy):
             return False
-    return not any(spans_events(screened, entry) for entry in chunk.entries)
+        threshold = min(threshold, policies.threshold_of(chunk.tenant, policy))
+        opened = opened and (policy.window or default_window).holds(minute)
+    largest = latest = 0
+    for entry in chunk.entries:
+        if entry.task_chunks > 1:
+            return False
+        largest, latest = max(largest, entry.task_total), max(latest, entry.not_before)
+    if lane is Lane.VERIFICATION or (lane is not Lane.MARKETING and largest <= threshold):
+        return True
+    # Else one by one, by `way_of_task`.
+    return opened and latest <= now_ms
 
 
-def way_of_task(entry: Entry, policy: PortPolicy, threshold: int, sum_of_content: int | None) -> Way:
+def way_of_task(
+    entry: Entry, policy: PortPolicy, threshold: int, sum_of_content: int | None, *, timely: bool = True
+) -> Way:
     """Return the way of a task seen for the first time.
 
-    ``sum_of_content`` counts the same content over the window with this task included; None where contents do not
-    add up (codes
-    of an approved template).  Exactly ``threshold`` messages pass, one more is held.
+    ``timely`` is what `in_window` says; who is held waits, and is judged by the window when it is decided.
+    ``sum_of_content`` counts the same content over the window with this task included; None where contents do not add up (codes of
+    an approved template).  Exactly ``threshold`` messages pass, one more is held.
     """
     if policy.suspended:
         return SUSPENDED
-    if policy.tier is not Tier.HIGH:
-        return DIRECT
-    if entry.task_total > threshold:
-        return BULK
-    if sum_of_content is not None and sum_of_content > threshold:
-        return SPLIT
-    return DIRECT
+    if policy.tier is Tier.HIGH:
+        if entry.task_total > threshold:
+            return BULK
+        if sum_of_content is not None and sum_of_content > threshold:
+            return SPLIT
+    return DIRECT if timely else OUTSIDE_WINDOW
 
 
 def divide(screened: ChunkScreened, ways: list[Way]) -> Outcome:

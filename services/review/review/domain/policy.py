@@ -13,6 +13,9 @@ from enum import StrEnum
 DEFAULT_THRESHOLD = 50
 """Messages of the same content at once that pass (review.md: 50 by default)."""
 
+MAX_THRESHOLD = 1_000_000
+"""Highest threshold that can be set: more messages a task cannot have."""
+
 MINUTES_OF_DAY = 24 * 60
 
 

@@ -8,7 +8,7 @@ Nobody decides a task of his own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import asyncpg
@@ -27,6 +27,9 @@ MAX_TASKS = 20_000
 """Tasks one decision may cover: a cluster of 10,000 single messages fits."""
 
 MAX_NOTE = 500
+
+CHANGED = "changed"
+"""Something the decider could not see joined the task after he looked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,35 +97,44 @@ class Desk:
             await self._audit(tx, actor, now, "task.unclaim", result.done, {})
         return result
 
-    async def approve(self, actor: Actor, tasks: Sequence[str], note: str = "") -> Result:
-        """Approve; published after the undo time.  What would be sent outside its port's window is refused instead."""
+    async def approve(
+        self, actor: Actor, tasks: Sequence[str], note: str = "", seen: Mapping[str, int] | None = None
+    ) -> Result:
+        """Approve; published after the undo time.  What would be sent outside its port's window is refused instead.
+
+        ``seen`` is the ``news`` of a task as it was shown: where something joined it since, it is refused as ``changed``.
+        """
         async with self._database.transaction() as tx:
             now = self._clock.wall_ms()
             before = await items.find_many(tx, actor.tenant, tasks)
             result, allowed = self._sift(actor, tasks, before)
-            allowed = self._in_hours(result, allowed, before, now)
+            allowed = _unchanged(result, self._in_hours(result, allowed, before, now), before, seen or {})
             inside, outside = await self._by_window(tx, actor.tenant, allowed, before, now + UNDO_MS)
             result.due_at = now + UNDO_MS
-            result.done = await self._move(tx, actor, inside, now, ItemState.APPROVED, result.due_at, "", note)
-            late = await self._move(tx, actor, outside, now, ItemState.OUTSIDE_SENDING_WINDOW, now, "", note)
+            result.done = await self._move(tx, actor, inside, before, now, ItemState.APPROVED, result.due_at, "", note)
+            late = await self._move(tx, actor, outside, before, now, ItemState.OUTSIDE_SENDING_WINDOW, now, "", note)
             result.refused.update(dict.fromkeys(late, ItemState.OUTSIDE_SENDING_WINDOW.value))
-            await self._explain(tx, actor, allowed, result, now)
+            await self._explain(tx, actor, allowed, result, now, before)
             await self._audit(tx, actor, now, "task.approve", result.done, {"note": note})
             await self._audit(tx, actor, now, "task.outside_sending_window", late, {})
         return result
 
-    async def reject(self, actor: Actor, tasks: Sequence[str], cited: str, note: str = "") -> Result:
-        """Reject, citing a standard of the checklist (else ValueError); published after the undo time."""
+    async def reject(
+        self, actor: Actor, tasks: Sequence[str], cited: str, note: str = "", seen: Mapping[str, int] | None = None
+    ) -> Result:
+        """Reject, citing a standard of the checklist (else ValueError); published after the undo time; ``seen`` as above."""
         if self.checklist.find(cited) is None:
             raise ValueError(f"no such standard: {cited}")
         async with self._database.transaction() as tx:
             now = self._clock.wall_ms()
             before = await items.find_many(tx, actor.tenant, tasks)
             result, allowed = self._sift(actor, tasks, before)
-            allowed = self._in_hours(result, allowed, before, now)
+            allowed = _unchanged(result, self._in_hours(result, allowed, before, now), before, seen or {})
             result.due_at = now + UNDO_MS
-            result.done = await self._move(tx, actor, allowed, now, ItemState.REJECTED, result.due_at, cited, note)
-            await self._explain(tx, actor, allowed, result, now)
+            result.done = await self._move(
+                tx, actor, allowed, before, now, ItemState.REJECTED, result.due_at, cited, note
+            )
+            await self._explain(tx, actor, allowed, result, now, before)
             detail = {"cited": cited, "checklist": self.checklist.version, "note": note}
             await self._audit(tx, actor, now, "task.reject", result.done, detail)
         return result
@@ -181,16 +193,32 @@ class Desk:
 
     @staticmethod
     async def _move(
-        tx: Connection, actor: Actor, tasks: list[str], now: int, state: ItemState, due: int, cited: str, note: str
+        tx: Connection,
+        actor: Actor,
+        tasks: list[str],
+        before: dict[str, asyncpg.Record],
+        now: int,
+        state: ItemState,
+        due: int,
+        cited: str,
+        note: str,
     ) -> list[str]:
         if not tasks:
             return []
+        read = {task: before[task]["news"] for task in tasks}
         return await items.decide(
-            tx, actor.tenant, tasks, actor.name, now, state=state.value, due=due, cited=cited, note=note[:MAX_NOTE]
+            tx, actor.tenant, read, actor.name, now, state=state.value, due=due, cited=cited, note=note[:MAX_NOTE]
         )
 
     @staticmethod
-    async def _explain(tx: Connection, actor: Actor, tasks: Sequence[str], result: Result, now: int) -> None:
+    async def _explain(
+        tx: Connection,
+        actor: Actor,
+        tasks: Sequence[str],
+        result: Result,
+        now: int,
+        before: Mapping[str, asyncpg.Record] | None = None,
+    ) -> None:
         """Say of each task that was not moved what stands."""
         missed = [task for task in tasks if task not in set(result.done) and task not in result.refused]
         if not missed:
@@ -203,7 +231,10 @@ class Desk:
             elif row["state"] == ItemState.CLAIMED.value and row["claimed_by"] != actor.name:
                 result.refused[task] = "claimed_by_other"
             elif row["state"] in (ItemState.QUEUED.value, ItemState.CLAIMED.value):
-                result.refused[task] = "expired" if row["expires_at"] <= now else "not_claimed"
+                if before is not None and row["news"] != before[task]["news"]:
+                    result.refused[task] = CHANGED
+                else:
+                    result.refused[task] = "expired" if row["expires_at"] <= now else "not_claimed"
             else:
                 result.refused[task] = f"already_{row['state']}"
 
@@ -215,3 +246,12 @@ class Desk:
         await audit.append(
             tx, actor.tenant, now, [Action(actor.name, actor.role, action, task, kept) for task in sorted(tasks)]
         )
+
+
+def _unchanged(
+    result: Result, tasks: list[str], before: dict[str, asyncpg.Record], seen: Mapping[str, int]
+) -> list[str]:
+    """Keep tasks that hold nothing their decider did not see."""
+    changed = [task for task in tasks if task in seen and before[task]["news"] != seen[task]]
+    result.refused.update(dict.fromkeys(changed, CHANGED))
+    return [task for task in tasks if task not in result.refused]

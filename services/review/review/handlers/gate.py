@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 import structlog
@@ -19,17 +18,18 @@ from bus.handling import Effect
 from bus.producer import Outgoing
 from bus.records import Batch, Invalid, Record
 from contracts import envelope, ids, topics
-from contracts.chunk import Entry, render
+from contracts.chunk import Entry
 from contracts.events.review import ChunkReleased, Decision, MessagesDecided
 from contracts.events.spamfilter import ChunkScreened, Verdict
+from contracts.lanes import Lane
 from review import metrics
 from review.domain import gate
 from review.domain.clusters import Clusters
-from review.domain.content import fingerprint, pack, text_to_compare
-from review.domain.gate import Count, HeldPart, Outcome, Sums, Way
+from review.domain.content import fingerprint, text_to_compare
+from review.domain.gate import Count, Outcome, Sums, Way
 from review.domain.hours import Hours
-from review.domain.item import ItemState
 from review.domain.policy import Policies, Window
+from review.handlers.holding import Holding, Piece
 from review.store import gate as store
 from review.store.policies import PolicyStore
 from servicekit.clock import Clock
@@ -47,8 +47,6 @@ text still meets in the database, because a cluster's number is its fingerprint.
 
 _encode = msgspec.json.Encoder().encode
 _decode_decided = msgspec.json.Decoder(list[MessagesDecided]).decode
-
-RISK_BULK, RISK_SCREENED = 1, 2
 
 
 @dataclass(slots=True)
@@ -72,9 +70,7 @@ class _Work:
     rows: list[store.GateRow] = field(default_factory=list)
     added: dict[tuple[str, str, int, int], int] = field(default_factory=dict)
     clusters: dict[tuple[str, str, int], tuple[tuple[int, ...], int]] = field(default_factory=dict)
-    items: dict[str, tuple[Any, ...]] = field(default_factory=dict)
-    chunks: list[tuple[str, int, str, int, str, bytes]] = field(default_factory=list)
-    parts: list[tuple[str, str, int, int, str, list[int], dict[str, int]]] = field(default_factory=list)
+    held: list[Piece] = field(default_factory=list)
 
 
 class Gate:
@@ -93,10 +89,9 @@ class Gate:
         """Take the rules that are settings; the rest comes from the policies in the database."""
         self._policies = policies
         self._clock = clock
-        self._hours = hours
         self._sending_window = sending_window
         self._window = split_window_minutes
-        self._refuse = refuse_outside_hours
+        self._holding = Holding(hours, sending_window, refuse_outside_hours=refuse_outside_hours)
         self._seen: dict[tuple[str, str], _Seen] = {}
 
     async def effect(self, tx: Connection, batch: Batch) -> Effect:
@@ -127,7 +122,11 @@ class Gate:
         return Effect(publish=publish, invalid=invalid)
 
     async def _decide(self, tx: Connection, work: _Work, events: list[ChunkScreened]) -> None:
-        plain = {id(event) for event in events if gate.plainly_direct(event, work.policies)}
+        plain = {
+            id(event)
+            for event in events
+            if gate.plainly_direct(event, _lane(work, event), work.policies, work.now, self._sending_window)
+        }
         others = [event for event in events if id(event) not in plain]
         spanning = {e.task_id for s in others for e in s.chunk.entries if gate.spans_events(s, e)}
         if spanning:
@@ -197,10 +196,8 @@ class Gate:
             ways.append(self._way(work, event, entry, cluster, sums))
         outcome = gate.divide(event, ways)
         for held in outcome.held:
-            self._hold(work, event, held, contents.get((chunk.chunk_id, event.part, held.entry)))
-        if outcome.held:
-            trace = work.origins[chunk.chunk_id, event.part][1]
-            work.chunks.append((chunk.chunk_id, event.part, chunk.tenant, work.now, trace, _encode(event)))
+            cluster = contents.get((chunk.chunk_id, event.part, held.entry))
+            work.held.append(Piece(event, held, *work.origins[chunk.chunk_id, event.part], cluster))
         self._record(work, event, outcome)
 
     def _way(self, work: _Work, event: ChunkScreened, entry: Entry, cluster: int | None, sums: Sums) -> Way:
@@ -215,50 +212,13 @@ class Gate:
             total = sums.add(count)
             key = (count.tenant, count.enterprise, count.cluster, count.minute)
             work.added[key] = work.added.get(key, 0) + count.messages
-        way = gate.way_of_task(entry, policy, work.policies.threshold_of(chunk.tenant, policy), total)
+        threshold = work.policies.threshold_of(chunk.tenant, policy)
+        timely = gate.in_window(entry, _lane(work, event), policy, threshold, work.now, self._sending_window)
+        way = gate.way_of_task(entry, policy, threshold, total, timely=timely)
         if gate.spans_events(event, entry):
             work.tasks[entry.task_id] = way
             work.new_ways.append((entry.task_id, chunk.tenant, way.reason, work.now))
         return way
-
-    def _hold(self, work: _Work, event: ChunkScreened, held: HeldPart, cluster: int | None) -> None:
-        chunk = event.chunk
-        entry = chunk.entries[held.entry]
-        carriers = gate.carriers_of(chunk, held.indices)
-        work.parts.append((held.task_id, chunk.chunk_id, event.part, held.entry, held.reason, held.indices, carriers))
-        if held.task_id in work.items:
-            return
-        policy = work.policies.of(chunk.tenant, entry.port)
-        start = gate.state_when_held(
-            entry, policy, work.now, self._hours, self._sending_window, refuse_outside_hours=self._refuse
-        )
-        state = ItemState.QUEUED if start is Decision.HELD else ItemState(start.value)
-        content = fingerprint(text_to_compare(entry))
-        screened = held.reason not in gate.WAYS
-        work.items[held.task_id] = (
-            held.task_id,
-            chunk.tenant,
-            chunk.enterprise,
-            work.origins[chunk.chunk_id, event.part][0],
-            entry.port,
-            policy.tier.value,
-            state.value,
-            held.reason,
-            RISK_SCREENED if screened else RISK_BULK,
-            policy.fast_lane,
-            entry.task_total,
-            entry.task_chunks,
-            render(entry, held.indices[0] - entry.first),
-            bool(entry.slots),
-            content.exact if cluster is None else cluster,
-            pack(content.sketch),
-            entry.user,
-            entry.ref,
-            work.now,
-            entry.not_before,
-            entry.expires_at,
-            None if state is ItemState.QUEUED else work.now,
-        )
 
     def _record(self, work: _Work, event: ChunkScreened, outcome: Outcome) -> None:
         chunk = event.chunk
@@ -289,10 +249,12 @@ class Gate:
         if work.added:
             await store.upsert_clusters(tx, ((*key, *value) for key, value in work.clusters.items()))
             await store.add_counts(tx, work.added)
-        if work.items:
-            await store.insert_items(tx, list(work.items.values()))
-            await store.insert_held(tx, work.chunks, work.parts)
-            await store.withdraw_arrived(tx, sorted(work.items), work.now)
+        if work.held:
+            await self._holding.file(tx, work.policies, work.now, work.held)
+
+
+def _lane(work: _Work, event: ChunkScreened) -> Lane:
+    return Lane(work.origins[event.chunk.chunk_id, event.part][0])
 
 
 def _sort_out(batch: Batch) -> tuple[list[tuple[Record, ChunkScreened]], list[Invalid]]:

@@ -30,7 +30,10 @@ _ALIKE = 2
 _LIKE = 0.2
 """Shown as similar from here on: less than what counts as the same content (`NEAR`), because a person compares."""
 
+_GRAVITY = {"block": 0, "hold": 1, "score": 2}
+
 _decode = msgspec.json.Decoder(ChunkScreened).decode
+_decode_finding = msgspec.json.Decoder(Finding).decode
 
 
 @dataclass(slots=True)
@@ -42,6 +45,15 @@ class Recipient:
     masked: str
     carrier: str
     text: str
+
+
+@dataclass(slots=True)
+class Found:
+    """A finding as the reviewer sees it: the message that shows it first, and how many do."""
+
+    finding: Finding
+    text: str
+    messages: int
 
 
 @dataclass(slots=True)
@@ -61,7 +73,7 @@ class Inspection:
     totals: dict[str, Any]
     segments: list[str]
     coding: str
-    findings: list[Finding]
+    findings: list[Found]
     hints: list[Hint]
     samples: list[Recipient]
     siblings: list[asyncpg.Record]
@@ -73,6 +85,10 @@ class Inspection:
     after: str | None
     purged: bool = False
     variants: list[tuple[str, list[Piece]]] = field(default_factory=list)
+    rounds: list[asyncpg.Record] = field(default_factory=list)
+    """The other items of the same task."""
+    texts: list[list[Piece]] = field(default_factory=list)
+    """Further texts of the item, as they differ from the first."""
 
 
 class Inspector:
@@ -94,13 +110,14 @@ class Inspector:
             before, after = await queue.neighbours(connection, row)
             others = await queue.siblings(connection, row)
             segmentation = smstext.split(row["content"])
-            samples, findings, purged = _samples(parts)
+            samples, unrecorded, purged = _samples(parts)
+            sights = await items.sights_of(connection, task)
             return Inspection(
                 row=row,
                 totals=await items.totals_of(connection, task),
                 segments=list(segmentation.parts),
                 coding=segmentation.coding.value,
-                findings=findings,
+                findings=_findings(sights) or [Found(finding, row["content"], 1) for finding in unrecorded],
                 hints=hints(row["content"], row["lane"]),
                 samples=samples,
                 siblings=others,
@@ -112,6 +129,8 @@ class Inspector:
                 after=after,
                 purged=purged,
                 variants=_variants(row["content"], others),
+                rounds=await items.rounds_of(connection, row),
+                texts=[differences(row["content"], sight["text"]) for sight in sights if sight["kind"] == "content"],
             )
 
     async def reveal(self, actor: Actor, task: str, chunk_id: str, index: int) -> str | None:
@@ -134,6 +153,16 @@ class Inspector:
         """Return audit records, newest first (`review.store.audit.search`)."""
         async with self._database.connection() as connection:
             return await audit.search(connection, tenant, **filters)
+
+
+def _findings(sights: list[asyncpg.Record]) -> list[Found]:
+    """Return the recorded findings, those that ask for most first."""
+    found = [
+        Found(_decode_finding(sight["finding"]), sight["text"], sight["messages"])
+        for sight in sights
+        if sight["finding"] is not None
+    ]
+    return sorted(found, key=lambda one: _GRAVITY.get(one.finding.level, len(_GRAVITY)))
 
 
 def _samples(parts: list[asyncpg.Record]) -> tuple[list[Recipient], list[Finding], bool]:

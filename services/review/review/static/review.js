@@ -44,10 +44,13 @@
   function chosen() {
     if (page) {
       const together = document.getElementById("rv-together");
-      return together && together.checked ? { cluster: page.dataset.cluster } : { task: page.dataset.task };
+      const seen = page.dataset.seen;
+      return together && together.checked ? { cluster: page.dataset.cluster, seen } : { task: page.dataset.task, seen };
     }
-    if (picked.size) return { cluster: [...picked] };
-    return current ? { cluster: current } : null;
+    // What the rows show goes with the decision: the server refuses it where something joined them since.
+    const shown = (keys) => ({ cluster: keys, seen: rows().filter((row) => keys.includes(row.dataset.key)).map((row) => row.dataset.seen) });
+    if (picked.size) return shown([...picked]);
+    return current ? shown([current]) : null;
   }
 
   async function act(action, what, extra = {}) {
@@ -64,6 +67,8 @@
       });
       lastUndo = item && item.undo;
       setTimeout(() => { if (lastUndo === (item && item.undo)) lastUndo = null; }, told.undo.seconds * 1000);
+    } else if (told.again && page) {
+      window.gx.toast(told.text, { kind: "warning", seconds: 30, label: told.again, action: () => location.reload() });
     } else {
       window.gx.toast(told.text, { kind: told.kind || (answer.ok ? "success" : "warning") });
     }

@@ -1,5 +1,4 @@
-"""Statements of the gate's transaction: recorded decisions, ways of tasks, counts of contents, held tasks and their
-payloads.
+"""Statements of the gate's transaction: recorded decisions, ways of tasks and counts of contents.
 
 All work on a whole batch at once with arrays; nothing here is run per message.
 """
@@ -7,7 +6,7 @@ All work on a whole batch at once with arrays; nothing here is run per message.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from review.domain.clusters import MAX_CLUSTERS
 from review.domain.content import pack, unpack
@@ -147,86 +146,4 @@ async def add_counts(connection: Connection, added: dict[tuple[str, str, int, in
         do update set messages = content_count.messages + excluded.messages
         """,
         sorted((*key, messages) for key, messages in added.items()),
-    )
-
-
-_ITEM_COLUMNS = (
-    ("task_id", "text"),
-    ("tenant", "text"),
-    ("enterprise", "text"),
-    ("lane", "text"),
-    ("port", "text"),
-    ("tier", "text"),
-    ("state", "text"),
-    ("reason", "text"),
-    ("risk", "smallint"),
-    ("fast_lane", "boolean"),
-    ("total", "integer"),
-    ("chunks", "integer"),
-    ("content", "text"),
-    ("template", "boolean"),
-    ("cluster", "bigint"),
-    ("sketch", "bytea"),
-    ("posted_by", "text"),
-    ("ref", "text"),
-    ("queued_at", "bigint"),
-    ("not_before", "bigint"),
-    ("expires_at", "bigint"),
-    ("due_at", "bigint"),
-)
-_INSERT_ITEMS = f"""
-insert into item ({", ".join(name for name, _ in _ITEM_COLUMNS)})
-select * from unnest({", ".join(f"${n}::{kind}[]" for n, (_, kind) in enumerate(_ITEM_COLUMNS, 1))})
-on conflict (task_id) do update set risk = greatest(item.risk, excluded.risk)
-"""  # noqa: S608 - the columns above
-
-
-async def insert_items(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Open a review item per task, values in the order of `_ITEM_COLUMNS`; one that exists keeps its state (a later
-    chunk of a task follows its decision).
-
-    One statement, so that its trigger tells the pages once: ten thousand held single messages are ten thousand rows.
-    """
-    ordered = sorted(rows, key=lambda row: str(row[0]))
-    await connection.execute(_INSERT_ITEMS, *(list(column) for column in zip(*ordered, strict=True)))
-
-
-async def insert_held(
-    connection: Connection,
-    chunks: Sequence[tuple[str, int, str, int, str, bytes]],
-    parts: Sequence[tuple[str, str, int, int, str, list[int], dict[str, int]]],
-) -> None:
-    """Store payloads (chunk id, part, tenant, at, trace, octets) and what waits in them (task, chunk, part, entry,
-    reason, indices, carriers).
-    """
-    await connection.executemany("insert into held_chunk values ($1, $2, $3, $4, $5, $6)", chunks)
-    tasks, chunk_ids, numbers, entries, reasons, indices, carriers = zip(*parts, strict=True)
-    await connection.execute(
-        """
-        insert into held_part (task_id, chunk_id, part, entry, reason, indices, carriers)
-        select task_id, chunk_id, part, entry, reason, indices::integer[], carriers
-        from unnest($1::text[], $2::uuid[], $3::smallint[], $4::smallint[], $5::text[], $6::text[], $7::jsonb[])
-            as p(task_id, chunk_id, part, entry, reason, indices, carriers)
-        """,
-        tasks,
-        chunk_ids,
-        numbers,
-        entries,
-        reasons,
-        # An array of arrays of different lengths does not exist in PostgreSQL: each travels as its literal.
-        [f"{{{','.join(map(str, row))}}}" for row in indices],
-        carriers,
-    )
-
-
-async def withdraw_arrived(connection: Connection, tasks: Sequence[str], at_ms: int) -> None:
-    """Withdraw items whose cancellation overtook their chunks."""
-    await connection.execute(
-        """
-        update item set state = 'withdrawn', decided_at = $2, due_at = $2, version = version + 1
-        where task_id = any($1) and state in ('queued', 'claimed')
-          and exists (select 1 from withdrawn_task w where w.task_id = item.task_id)
-        """,
-        tasks,
-        at_ms,
     )

@@ -6,7 +6,7 @@ changes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import asyncpg
@@ -52,7 +52,7 @@ async def unclaim(connection: Connection, tenant: str, tasks: Sequence[str], use
 async def decide(
     connection: Connection,
     tenant: str,
-    tasks: Sequence[str],
+    tasks: Mapping[str, int],
     user: str,
     now: int,
     *,
@@ -61,12 +61,19 @@ async def decide(
     cited: str,
     note: str,
 ) -> list[str]:
-    """Decide what is free or claimed by ``user`` and still valid; return the tasks whose decision this is."""
+    """Decide what is free or claimed by ``user`` and still valid; return the tasks whose decision this is.
+
+    ``tasks`` says of each which ``news`` the decision is based on: where something joined it since, the decision is not made.
+    """
+    # In the order of ids, as the gate locks them.
+    await connection.execute("select from item where task_id = any($1) order by task_id for no key update", list(tasks))
     rows = await connection.fetch(
         f"""
         update item set state = $5, decided_by = $3, decided_at = $4, due_at = $6, cited = $7, note = $8,
             claimed_by = $3, claim_until = null, version = version + 1
-        where tenant = $1 and task_id = any($2) and {_FREE} and expires_at > $4 and final_at is null returning task_id
+        from unnest($2::text[], $9::integer[]) as seen(id, news)
+        where tenant = $1 and task_id = seen.id and item.news = seen.news and {_FREE} and expires_at > $4
+            and final_at is null returning task_id
         """,  # noqa: S608 - a constant of this module
         tenant,
         list(tasks),
@@ -76,6 +83,7 @@ async def decide(
         due,
         cited,
         note,
+        list(tasks.values()),
     )
     return [row["task_id"] for row in rows]
 
@@ -120,7 +128,7 @@ async def withdraw(connection: Connection, tenant: str, tasks: Sequence[str], no
     await connection.execute(
         """
         update item set state = 'withdrawn', decided_at = $3, due_at = $3, decided_by = null, version = version + 1
-        where tenant = $1 and task_id = any($2) and state in ('queued', 'claimed', 'approved', 'rejected')
+        where tenant = $1 and (task_id = any($2) or late_of = any($2)) and state in ('queued', 'claimed', 'approved', 'rejected')
             and final_at is null
         """,
         tenant,
@@ -135,7 +143,7 @@ async def withdraw_missed(connection: Connection, now: int) -> None:
         """
         update item set state = 'withdrawn', decided_at = $1, due_at = $1, version = version + 1
         where state in ('queued', 'claimed') and final_at is null
-          and exists (select 1 from withdrawn_task w where w.task_id = item.task_id)
+          and exists (select 1 from withdrawn_task w where w.task_id = coalesce(item.late_of, item.task_id))
         """,
         now,
     )
@@ -219,6 +227,33 @@ async def parts_of(connection: Connection, task: str, limit: int = 50) -> list[a
             """,
             task,
             limit,
+        )
+    )
+
+
+async def rounds_of(connection: Connection, row: asyncpg.Record) -> list[asyncpg.Record]:
+    """Return the other items of the same task: what was decided before, and what arrived late."""
+    return list(
+        await connection.fetch(
+            """
+            select task_id, round, state, decided_by, decided_at, cited, note, total, late_of from item
+            where (task_id = $1 or late_of = $1) and task_id <> $2 order by round
+            """,
+            row["late_of"] or row["task_id"],
+            row["task_id"],
+        )
+    )
+
+
+async def sights_of(connection: Connection, task: str) -> list[asyncpg.Record]:
+    """Return the findings and further texts recorded with an item, the newest first."""
+    return list(
+        await connection.fetch(
+            """
+            select kind, finding, text, chunk_id, index, messages from item_sight where task_id = $1
+            order by chunk_id desc, index, digest
+            """,
+            task,
         )
     )
 

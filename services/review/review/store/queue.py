@@ -37,7 +37,8 @@ select enterprise, port, cluster, count(*)::int as tasks, sum(total)::bigint as 
     min(task_id) as first_task, (array_agg(content order by queued_at))[1] as content,
     (array_agg(reason order by risk desc, queued_at))[1] as reason, bool_or(posted_by = any($12)) as own,
     array_agg(distinct claimed_by) filter (where state = 'claimed' and claim_until > $6) as claimed,
-    count(distinct md5(content))::int as variants, max(tier) as tier
+    count(distinct md5(content))::int as variants, max(tier) as tier, bool_or(late_of is not null) as late,
+    md5(coalesce(string_agg(task_id || ':' || news, ',' order by task_id) filter (where news > 0), '')) as sight
 from item where {_OPEN}
 group by enterprise, port, cluster
 order by bool_or(fast_lane) desc, min(queued_at), cluster limit $11
@@ -104,11 +105,14 @@ async def options(connection: Connection, tenant: str) -> tuple[list[str], list[
 
 async def open_tasks(
     connection: Connection, tenant: str, enterprise: str, port: str, cluster: int, limit: int
-) -> list[str]:
-    """Return the waiting tasks of a cluster."""
+) -> tuple[dict[str, int], str]:
+    """Return the waiting tasks of a cluster, each with its ``news``, and the cluster's sight (as `clusters` shows it)."""
     rows = await connection.fetch(
         """
-        select task_id from item where tenant = $1 and enterprise = $2 and port = $3 and cluster = $4
+        select task_id, news,
+            md5(coalesce(string_agg(task_id || ':' || news, ',') filter (where news > 0) over (order by task_id
+                rows between unbounded preceding and unbounded following), '')) as sight
+        from item where tenant = $1 and enterprise = $2 and port = $3 and cluster = $4
             and state in ('queued', 'claimed') order by queued_at, task_id limit $5
         """,
         tenant,
@@ -117,7 +121,7 @@ async def open_tasks(
         cluster,
         limit,
     )
-    return [row["task_id"] for row in rows]
+    return {row["task_id"]: row["news"] for row in rows}, rows[0]["sight"] if rows else ""
 
 
 async def listing(

@@ -1,8 +1,8 @@
 """The parts of decided tasks as an outbox: gathered into numbered batches, so that publishing again gives the same
 events.
 
-A part is taken when its task is final, also when it arrives after the decision: a later chunk of an approved task
-follows it.
+A part is taken when its item is final, also when it arrives after the decision: the gate files it under that item only if the
+decision covers it (`review.domain.sight`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from servicekit.database import Connection
 
 @dataclass(frozen=True, slots=True)
 class DecidedPart:
-    """Messages of one task in one chunk, with the decision on the task."""
+    """Messages of one task in one chunk, with the decision on them."""
 
     task_id: str
     reason: str
@@ -43,7 +43,7 @@ class DecidedChunk:
 
 
 async def gather(connection: Connection, limit: int = 5_000) -> None:
-    """Give parts of final tasks a batch number; from now on they are published together, however often."""
+    """Give parts of final items a batch number; from now on they are published together, however often."""
     await connection.execute(
         """
         with taken as (
@@ -71,10 +71,10 @@ async def unpublished(connection: Connection, limit: int) -> list[DecidedChunk]:
 async def _chunk(connection: Connection, key: asyncpg.Record) -> DecidedChunk:
     rows = await connection.fetch(
         """
-        select p.task_id, p.reason, p.indices, i.state, coalesce(i.decided_by, '') as by, i.cited, i.note, i.fast_lane,
-            i.lane, i.final_at
+        select coalesce(i.late_of, i.task_id) as task_id, p.reason, p.indices, i.state,
+            coalesce(i.decided_by, '') as by, i.cited, i.note, i.fast_lane, i.lane, i.final_at
         from held_part p join item i using (task_id)
-        where p.batch = $1 and p.chunk_id = $2 and p.part = $3 order by p.task_id, p.reason
+        where p.batch = $1 and p.chunk_id = $2 and p.part = $3 order by 1, i.round, p.reason
         """,
         key["batch"],
         key["chunk_id"],

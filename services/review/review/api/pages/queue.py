@@ -12,16 +12,18 @@ from console.i18n import Translator
 from review.api.pages import DECIDERS, Console
 from review.domain.hours import local
 from review.domain.item import UNDO_MS, urgency
-from review.handlers.decide import MAX_NOTE, MAX_TASKS, Result
+from review.handlers.decide import CHANGED, MAX_NOTE, MAX_TASKS, Result
 from review.handlers.people import actor_of
 from review.store import queue as store
 from review.store.queue import Filters
 
 _TASK = re.compile(r"[0-9a-f]{32}\Z")
 _CLUSTER = re.compile(r"(?P<cluster>-?\d{1,20}):(?P<port>[0-9A-Za-z+]{1,32}):(?P<enterprise>.{1,128})\Z")
+_NEWS = re.compile(r"[0-9]{1,9}\Z")
 MAX_SELECTED = 500
 
 ACTIONS = ("claim", "release", "approve", "reject", "undo", "fastlane")
+DECISIONS = ("approve", "reject")
 
 
 def add(app: FastAPI, console: Console) -> None:
@@ -62,14 +64,15 @@ def add(app: FastAPI, console: Console) -> None:
         form = await request.form()
         if action not in ACTIONS:
             return JSONResponse({"text": t("act.unknown")}, status_code=404)
-        tasks = await _selected(console, login, form)
-        if not tasks:
+        tasks, seen, changed = await _selected(console, login, action, form)
+        if not (tasks or changed):
             return JSONResponse({"text": t("act.nothing")}, status_code=422)
         if action == "fastlane" and login.account.role.value != "supervisor":
             return JSONResponse({"text": t("forbidden.role")}, status_code=403)
-        result = await _run(console, login, action, tasks, form)
+        result = await _run(console, login, action, tasks, seen, form)
         if result is None:
             return JSONResponse({"text": t("act.cite")}, status_code=422)
+        result.refused.update(dict.fromkeys(changed, CHANGED))
         return JSONResponse(_told(t, action, result), status_code=200 if result.done else 409)
 
 
@@ -96,15 +99,25 @@ async def _rows(console: Console, login: Login, request: Request) -> dict[str, A
     }
 
 
-async def _selected(console: Console, login: Login, form: FormData) -> list[str]:
-    """Return the tasks a form names, one by one (``task``) or by cluster (``cluster``: number, port, enterprise)."""
+async def _selected(
+    console: Console, login: Login, action: str, form: FormData
+) -> tuple[list[str], dict[str, int], list[str]]:
+    """Return the tasks a form names, one by one (``task``) or by cluster (``cluster``: number, port, enterprise).
+
+    ``seen`` (``<task>=<news>``, ``<cluster>=<sight>``) says what was on the page: beside the tasks come the ``news`` their
+    decision is based on, and the tasks of clusters that hold something which was not on it.
+    """
     tasks = [str(value) for value in form.getlist("task")[:MAX_SELECTED] if _TASK.match(str(value))]
+    shown = dict(str(value).rpartition("=")[::2] for value in form.getlist("seen")[: 2 * MAX_SELECTED])
+    seen = {key: int(mark) for key, mark in shown.items() if _TASK.match(key) and _NEWS.match(mark)}
+    changed: list[str] = []
+    deciding = action in DECISIONS
     async with console.database.connection() as connection:
         for value in form.getlist("cluster")[:MAX_SELECTED]:
             match = _CLUSTER.match(str(value))
             if match is None or not -(1 << 63) <= int(match["cluster"]) < 1 << 63:
                 continue
-            tasks += await store.open_tasks(
+            news, sight = await store.open_tasks(
                 connection,
                 login.account.tenant,
                 match["enterprise"],
@@ -112,10 +125,17 @@ async def _selected(console: Console, login: Login, form: FormData) -> list[str]
                 int(match["cluster"]),
                 MAX_TASKS - len(tasks),
             )
-    return list(dict.fromkeys(tasks))[:MAX_TASKS]
+            if deciding and shown.get(str(value), sight) != sight:
+                changed += news
+            else:
+                tasks += news
+                seen = news | seen
+    return list(dict.fromkeys(tasks))[:MAX_TASKS], seen, changed
 
 
-async def _run(console: Console, login: Login, action: str, tasks: list[str], form: FormData) -> Result | None:
+async def _run(
+    console: Console, login: Login, action: str, tasks: list[str], seen: dict[str, int], form: FormData
+) -> Result | None:
     desk, actor = console.desk, actor_of(login.account)
     note = str(form.get("note", "")).strip()[:MAX_NOTE]
     if action == "claim":
@@ -123,7 +143,7 @@ async def _run(console: Console, login: Login, action: str, tasks: list[str], fo
     if action == "release":
         return await desk.unclaim(actor, tasks)
     if action == "approve":
-        return await desk.approve(actor, tasks, note)
+        return await desk.approve(actor, tasks, note, seen)
     if action == "undo":
         return await desk.undo(actor, tasks)
     if action == "fastlane":
@@ -131,7 +151,7 @@ async def _run(console: Console, login: Login, action: str, tasks: list[str], fo
     cited = str(form.get("cite", ""))
     if desk.checklist.find(cited) is None:
         return None
-    return await desk.reject(actor, tasks, cited, note)
+    return await desk.reject(actor, tasks, cited, note, seen)
 
 
 def _told(t: Translator, action: str, result: Result) -> dict[str, Any]:
@@ -141,6 +161,8 @@ def _told(t: Translator, action: str, result: Result) -> dict[str, Any]:
         why = t("act.refused", n=len(result.refused), why=t("act.and").join(sorted(reasons)))
         text = f"{text} {why}".strip()
     told: dict[str, Any] = {"text": text, "done": result.done, "kind": "success" if result.done else "warning"}
-    if action in ("approve", "reject") and result.done:
+    if action in DECISIONS and result.done:
         told["undo"] = {"seconds": UNDO_MS // 1_000, "label": t("act.take_back")}
+    if CHANGED in result.refused.values():
+        told["again"] = t("act.look_again")
     return told

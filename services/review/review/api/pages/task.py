@@ -9,6 +9,7 @@ from console.accounts import Login
 from console.show import marked
 from review.api.pages import DECIDERS, Console
 from review.domain.item import OPEN, UNDO_MS, urgency
+from review.domain.sight import MAX_TEXT
 from review.handlers.people import actor_of
 
 
@@ -27,9 +28,10 @@ def add(app: FastAPI, console: Console) -> None:
         own = row["posted_by"] in (login.account.name, *login.account.api_users) and bool(row["posted_by"])
         may_decide = login.account.role in DECIDERS and row["state"] in {state.value for state in OPEN} and not own
         spans = [
-            (*finding.span, t.code("finding", finding.category) + f" · {finding.rule}")
-            for finding in seen.findings
-            if finding.span is not None
+            (*found.finding.span, t.code("finding", found.finding.category) + f" · {found.finding.rule}")
+            for found in seen.findings
+            # A span is one of the message it was found in.
+            if found.finding.span is not None and found.text == row["content"][:MAX_TEXT]
         ]
         undo_until = 0
         if row["state"] in ("approved", "rejected") and row["decided_by"] == login.account.name and not row["final_at"]:
