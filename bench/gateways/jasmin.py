@@ -124,7 +124,7 @@ class Jasmin(Gateway):
         self._sink.start()
         self._redis.start(lambda: listens(self._redis_port))
         self._epmd.start(lambda: listens(self._epmd_port))
-        self._rabbit.start(lambda: listens(self._amqp), 90)
+        self._rabbit.start(lambda: listens(self._amqp))
         self._up()
         Console(self._jcli).configure(self._sink.port)
         until(lambda: self._sink.bound() == sink.SESSIONS, "sessions of jasmind")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -32,14 +33,29 @@ def find(program: str, package: str, *places: str) -> str:
     return found
 
 
+PORTS = range(20_000, 32_000)
+"""Below those the system gives to connections: a port stays free while its program is down, and nobody connects to himself."""
+
+
 def free_port() -> int:
-    """Return a TCP port that is free on the loopback address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a TCP port that is free on the loopback address, another one each time."""
+    while True:
+        port = random.choice(PORTS)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in _given:
+            _given.add(port)
+            return port
 
 
-def until(ready: Callable[[], bool], what: str, patience_s: float = 60.0) -> None:
+_given: set[int] = set()
+
+
+def until(ready: Callable[[], bool], what: str, patience_s: float = 120.0) -> None:
     """Wait until ``ready``; raises Failed naming ``what`` when it does not come."""
     deadline = time.monotonic() + patience_s
     while not ready():
@@ -71,7 +87,7 @@ class Program:
         """File with what it printed."""
         return self._folder / f"{self.name}.log"
 
-    def start(self, ready: Callable[[], bool], patience_s: float = 60.0) -> None:
+    def start(self, ready: Callable[[], bool], patience_s: float = 120.0) -> None:
         """Start and wait until it works; raises Failed when it ended or took too long."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
