@@ -8,14 +8,26 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from guanxin.stack.carriers import CARRIERS
 from guanxin.stack.errors import StackError
 from guanxin.stack.services import MOST_WORKERS, SERVICES
 
-SimulatorName = Literal["smpp"]
+_ALSO_CALLED = {row.protocol: kind for kind, row in CARRIERS.items()}
+
+
+def _known_simulator(name: str) -> str:
+    """Return the simulator's own name; a protocol's name with its version means the same (smpp34)."""
+    kind = _ALSO_CALLED.get(name, name)
+    if kind not in CARRIERS:
+        raise ValueError(f"{name!r} is no simulator; simulators are {', '.join(CARRIERS)}")
+    return kind
+
+
+SimulatorName = Annotated[str, AfterValidator(_known_simulator)]
 Workers = Annotated[int, Field(ge=0, le=MOST_WORKERS)]
 
 
@@ -35,10 +47,16 @@ class StackTable(_Strict):
     """`[stack]`: how many of each service, which simulators, whether with demo data and traffic."""
 
     workers: dict[str, Workers] = Field(default_factory=dict)
-    simulators: tuple[SimulatorName, ...] = ("smpp",)
+    simulators: tuple[SimulatorName, ...] = tuple(CARRIERS)
     demo: bool = True
     simulator_link: SimulatorLink = SimulatorLink()
     environment: dict[str, str] = Field(default_factory=dict, description="further settings for every service")
+
+    @model_validator(mode="after")
+    def _distinct_simulators(self) -> StackTable:
+        if len(set(self.simulators)) != len(self.simulators):
+            raise ValueError("simulators: one is named twice")
+        return self
 
     @model_validator(mode="after")
     def _known_services(self) -> StackTable:

@@ -128,8 +128,8 @@ class Supervisor:
         self.layout = table.Layout(self.local, settings, secrets, self._memory.ports)
         await self._obtain(self.layout)
         async with asyncio.TaskGroup() as group:
-            for kind in settings.stack.simulators:
-                group.create_task(self._start(partial(self.layout.simulator_plan, kind)))
+            if settings.stack.simulators:
+                group.create_task(self._start(self.layout.simulator_plan))
             group.create_task(self._prepare(self.layout))
         self.layout.write_links()
         plans = [

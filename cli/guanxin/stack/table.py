@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from guanxin.stack import credentials, paths, ports, probe
+from guanxin.stack import carriers, credentials, paths, ports, probe
 from guanxin.stack.component import Launch, Plan
 from guanxin.stack.config import StackConfig
 from guanxin.stack.engines import kafka, postgres
@@ -23,11 +23,7 @@ from guanxin.stack.seed import TENANT
 from guanxin.stack.services import SERVICES
 
 USUAL_KAFKA, USUAL_CONTROLLER, USUAL_POSTGRES = 9092, 9093, 5432
-USUAL_SMPP, USUAL_SIMULATOR_HTTP = 2775, 8070
 USUAL_EXTRA = 8100  # further workers: a hundred for each service
-
-_DIALECTS = {"smpp": "smpp34"}
-LINK_ACCOUNT = "guanxin"  # at the simulated carriers
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,29 +193,26 @@ class Layout:
 
     # -- simulators and services -----------------------------------------------------------------------------------
 
-    def simulator_plan(self, kind: str) -> Plan:
-        """Return the row of a carrier simulator."""
-        name = f"sim-{kind}"
-        chosen = self.ports(name, {kind: USUAL_SMPP, "http": USUAL_SIMULATOR_HTTP})
-        accounts = self.local / f"{name}-accounts.json"  # a file, because arguments are visible to everyone
-        credentials.write_private(
-            accounts,
-            [
-                {
-                    "account": LINK_ACCOUNT,
-                    "secret": self.secrets.carrier_password,
-                    "sessions": self.config.stack.simulator_link.sessions,
-                }
-            ],
-        )
+    def simulator_plan(self) -> Plan:
+        """Return the row of the simulated carriers: all of them are one process."""
+        kinds = self.config.stack.simulators
+        name = carriers.component(kinds)
+        chosen = self.ports(name, carriers.usual_ports(kinds))
+        file = self.local / f"{name}-gateways.json"  # a file, because arguments are visible to everyone
+        sessions = self.config.stack.simulator_link.sessions
+        gateways = carriers.gateways(kinds, chosen, self._calls(), self.secrets.carrier_password, sessions)
+        credentials.write_private(file, gateways)
         command = [
-            sys.executable, "-m", "sim.carrier", "--protocol", _DIALECTS[kind], "--port", str(chosen[kind]),
-            "--http-port", str(chosen["http"]), "--accounts-file", str(accounts),
+            sys.executable, "-m", "sim.carrier", "--gateways", str(file), "--http-port", str(chosen["http"]),
         ]  # fmt: skip
         return Plan(
             name, "simulator", name, chosen, probe.of_service(chosen["http"]), self._launcher(command, {}),
             stop_patience_s=5.0,
         )  # fmt: skip
+
+    def _calls(self) -> dict[str, int]:
+        usual = carriers.usual_calls(self.config.stack.simulators)
+        return self.ports(carriers.CALLS, usual) if usual else {}
 
     def service_plan(self, service: str, number: int) -> Plan:
         """Return the row of worker ``number`` (from 1) of ``service``."""
@@ -266,18 +259,12 @@ class Layout:
 
     def write_links(self) -> None:
         """Write the links dispatch is to keep: the configured ones, else one to each simulator."""
-        links = [link.model_dump() for link in self.config.links] or [
-            {
-                "name": f"sim-{kind}",
-                "protocol": _DIALECTS[kind],
-                "host": "127.0.0.1",
-                "port": self.ports(f"sim-{kind}", {kind: USUAL_SMPP, "http": USUAL_SIMULATOR_HTTP})[kind],
-                "system_id": LINK_ACCOUNT,
-                "password": self.secrets.carrier_password,
-                **self.config.stack.simulator_link.model_dump(),
-            }
-            for kind in self.config.stack.simulators
-        ]
+        links = [link.model_dump() for link in self.config.links]
+        kinds = self.config.stack.simulators
+        if not links and kinds:
+            chosen = self.ports(carriers.component(kinds), carriers.usual_ports(kinds))
+            agreed = self.config.stack.simulator_link.model_dump()
+            links = carriers.links(kinds, chosen, self._calls(), self.secrets.carrier_password, agreed)
         credentials.write_private(self.local / "links.json", links)
 
     def one_off(self, name: str, module: str, *arguments: str) -> Launch:

@@ -222,6 +222,8 @@ class Running:
         for task in self.tasks:
             task.cancel()
         for link in self.worker.pump.links.values():
+            if link.listener is not None:
+                await self._hang_up(link.listener)
             for session in link.sessions.values():
                 session._stopping = True
                 if session._task is not None:
@@ -231,6 +233,13 @@ class Running:
                     session.connection._transport.abort()
         await asyncio.gather(*self.tasks, return_exceptions=True)
         await self.worker.close()
+
+    async def _hang_up(self, listener: Any) -> None:
+        if listener._server is not None:
+            listener._server.close()
+        for connection in list(listener.callers):
+            connection._told_closed = True
+            connection._transport.abort()
 
     async def stop(self) -> None:
         self.check()

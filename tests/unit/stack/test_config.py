@@ -15,7 +15,7 @@ def _load(tmp_path, text):
 def test_no_file_means_the_whole_embedded_stack_with_its_demo():
     settings = config.load(None)
     assert settings.stack.demo
-    assert settings.stack.simulators == ("smpp",)
+    assert settings.stack.simulators == ("smpp", "cmpp20", "cmpp30", "sgip12", "smgp30")
     assert [settings.workers(service) for service in config.SERVICES] == [1] * len(config.SERVICES)
 
 
@@ -74,6 +74,7 @@ def test_a_link_keeps_the_names_of_its_own_protocol(tmp_path):
         ("[stack]\nworkers = { dispatch = -1 }", "stack.workers.dispatch"),
         ("[stack]\nworkers = { dispatch = 1000 }", "stack.workers.dispatch"),
         ('[stack]\nsimulators = ["smtp"]', "stack.simulators"),
+        ('[stack]\nsimulators = ["smpp", "smpp34"]', "twice"),
         ('[[links]]\nname = "a"\nprotocol = "smpp34"\nhost = "h"\nport = 70000', "links.0.port"),
         ('[[links]]\nname = "a"\nprotocol = "smpp34"\nport = 1', "links.0.host"),
         (

@@ -155,6 +155,7 @@ _OWN = {
 }
 _LISTEN = {"listen_account", "listen_password", "listen_secret"}
 _ACCOUNT_ONLY = set(_ACCOUNT_KEYS) - {"node_id"}
+_SECRET_KEYS = ("password", "secret", "shared_secret")
 _IGNORED = {
     "carriers",
     "group",
@@ -162,9 +163,8 @@ _IGNORED = {
     "protocol",
     "host",
     "port",
-    "password",
-    "secret",
     "settings",
+    *_SECRET_KEYS,
     *_ACCOUNT_ONLY,
     *_LISTEN,
 }
@@ -207,7 +207,7 @@ def _parse(entry: Any, place: int) -> LinkConfig:
     settings = {k: v for k, v in entry.items() if k not in _OWN and k not in _IGNORED}
     settings |= entry.get("settings", {})
     account = next((str(entry[key]) for key in _ACCOUNT_KEYS if key in entry), "")
-    secret = str(entry.get("password", entry.get("secret", "")))
+    secret = next((str(entry[key]) for key in _SECRET_KEYS if key in entry), "")
     protocol = entry.get("protocol", "smpp34")
     try:
         made = dialect(protocol, settings)
