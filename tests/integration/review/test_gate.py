@@ -207,3 +207,53 @@ async def test_inconsistent_chunks_are_invalid_and_their_neighbours_survive(benc
     passed = await bench.pass_through([short, good, gap])
     assert [invalid.code for invalid in passed.invalid] == ["inconsistent", "inconsistent"]
     assert passed.released_messages() == 3
+
+
+NIGHT = 10 * 3_600_000
+"""From noon to 22:00, past the default sending window."""
+
+
+@pytest.mark.parametrize("tier", [Tier.GENERAL, Tier.TRUSTED])
+async def test_a_bulk_task_outside_its_ports_window_is_refused_whatever_the_tier(bench, make, clock, tier):
+    await bench.policy("10655001", tier)
+    clock.advance(NIGHT)
+    first, *rest = make.task(PLAIN, 1_200)
+    passed = await bench.pass_through([first])
+    assert passed.released == []
+    assert {(d.decision, d.reason) for d in passed.decided} == {
+        (Decision.OUTSIDE_SENDING_WINDOW, "outside_sending_window")
+    }
+    assert await bench.held() == {}
+    # A task is decided once: what arrives when the window is open goes the same way.
+    clock.advance(NIGHT)
+    assert (await bench.pass_through(rest)).released == []
+
+
+async def test_a_task_released_inside_the_window_goes_on_after_its_end(bench, make, clock):
+    await bench.policy("10655001", Tier.GENERAL)
+    first, second = make.task(PLAIN, 1_000)
+    assert (await bench.pass_through([first])).released_messages() == 500
+    clock.advance(NIGHT)
+    assert (await bench.pass_through([second])).released_messages() == 500
+
+
+async def test_codes_and_account_notices_go_at_night(bench, make, clock):
+    await bench.policy("10655001", Tier.GENERAL)
+    clock.advance(NIGHT)
+    assert (await bench.pass_through(make.singles("您尾号1234的账户支出10元。", 40))).released_messages() == 40
+    assert (await bench.pass_through(make.task(PLAIN, 50))).released_messages() == 50
+    make.lane = Lane.VERIFICATION
+    codes = await bench.pass_through(make.task("您的验证码是123456，五分钟内有效。", 60), Lane.VERIFICATION)
+    assert codes.released_messages() == 60
+
+
+async def test_marketing_at_night_is_refused_even_one_by_one_unless_it_is_for_the_morning(bench, make, clock):
+    await bench.policy("10655001", Tier.GENERAL)
+    clock.advance(NIGHT)
+    make.lane = Lane.MARKETING
+    now, later = make.entry("双十一大促，回T退订", 1), make.entry("双十一大促，回T退订", 1, first=1)
+    later = msgspec.structs.replace(later, not_before=clock.now_ms + 12 * 3_600_000)
+    passed = await bench.pass_through([make.screened([now, later])], Lane.MARKETING)
+    assert [r.indices for r in passed.released] == [[1]]
+    refused = [d for d in passed.decided if d.decision is Decision.OUTSIDE_SENDING_WINDOW]
+    assert [(d.indices, d.task_id) for d in refused] == [([0], now.task_id)]

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.chunk import Entry
+from contracts.chunk import Chunk, Entry
+from contracts.events.spamfilter import ChunkScreened
+from contracts.lanes import Lane
 from review.domain import checklist as checklists
 from review.domain.audit import GENESIS, Record, digest, verify
-from review.domain.gate import BULK, DIRECT, SPLIT, SUSPENDED, Count, Sums, way_of_task
+from review.domain.gate import (
+    BULK,
+    DIRECT,
+    OUTSIDE_WINDOW,
+    SPLIT,
+    SUSPENDED,
+    Count,
+    Sums,
+    in_window,
+    plainly_direct,
+    way_of_task,
+)
 from review.domain.item import (
     ESCALATE_MS,
     MOVES,
@@ -25,7 +39,7 @@ from review.domain.item import (
     sources,
     urgency,
 )
-from review.domain.policy import Policies, PortPolicy, Tier
+from review.domain.policy import Policies, PortPolicy, Tier, Window
 
 
 def task(total):
@@ -183,3 +197,51 @@ def test_a_checklist_with_a_double_or_stray_code_is_refused(items):
     body = {"version": "1", "note_zh": "", "note_en": "", "groups": [group], "items": items}
     with pytest.raises(ValueError, match=r"twice|without"):
         checklists.parse(msgspec.json.encode(body))
+
+
+NINE, TEN_AT_NIGHT = 1_763_859_600_000, 1_763_906_400_000
+"""2025-11-23 09:00 and 22:00 in Shanghai."""
+
+
+@pytest.mark.parametrize(
+    ("lane", "total", "now", "not_before", "window", "fits"),
+    [
+        (Lane.NOTICE, 51, NINE, 0, None, True),
+        (Lane.NOTICE, 51, TEN_AT_NIGHT, 0, None, False),
+        (Lane.NOTICE, 50, TEN_AT_NIGHT, 0, None, True),  # an account notice up to the threshold passes directly
+        (Lane.INTERNAL, 51, TEN_AT_NIGHT, 0, None, False),
+        (Lane.VERIFICATION, 500, TEN_AT_NIGHT, 0, None, True),
+        (Lane.MARKETING, 1, TEN_AT_NIGHT, 0, None, False),
+        (Lane.MARKETING, 1, TEN_AT_NIGHT, NINE + 86_400_000, None, True),  # goes tomorrow morning
+        (Lane.MARKETING, 1, NINE, TEN_AT_NIGHT, None, False),
+        (Lane.MARKETING, 1, TEN_AT_NIGHT, NINE, None, False),  # the time it was scheduled for is over
+        (Lane.MARKETING, 1, TEN_AT_NIGHT, 0, Window(0, 1_440), True),
+        (Lane.NOTICE, 51, NINE, 0, Window(10 * 60, 20 * 60), False),
+    ],
+)
+def test_the_sending_window_is_for_marketing_and_bulk(lane, total, now, not_before, window, fits):
+    entry = msgspec.structs.replace(task(total), not_before=not_before)
+    policy = PortPolicy("10655", Tier.GENERAL, window=window)
+    assert in_window(entry, lane, policy, 50, now, Window(8 * 60, 21 * 60)) is fits
+    way = way_of_task(entry, policy, 50, None, timely=fits)
+    assert way is (DIRECT if fits else OUTSIDE_WINDOW)
+
+
+@given(
+    st.sampled_from(list(Lane)),
+    st.lists(st.tuples(st.integers(1, 80), st.sampled_from([0, NINE, TEN_AT_NIGHT, NINE + 86_400_000])), min_size=1),
+    st.sampled_from([NINE, TEN_AT_NIGHT]),
+)
+def test_what_is_decided_at_a_glance_is_what_a_closer_look_decides(lane, tasks, now):
+    window = Window(8 * 60, 21 * 60)
+    policies = Policies(1, ports={("t1", "10655"): PortPolicy("10655", Tier.GENERAL)})
+    entries = [msgspec.structs.replace(task(n), first=i, not_before=at) for i, (n, at) in enumerate(tasks)]
+    size = len(entries)
+    chunk = Chunk("c", "t1", "e1", lane, now, [8613800000000] * size, "M" * size, entries)
+    if plainly_direct(ChunkScreened(chunk, "r1", now), lane, policies, now, window):
+        policy = policies.of("t1", "10655")
+        assert all(in_window(entry, lane, policy, 50, now, window) for entry in entries)
+
+
+def test_what_holds_waits_whatever_the_hour_and_is_judged_when_it_is_decided():
+    assert way_of_task(task(51), PortPolicy("10655", Tier.HIGH), 50, 51, timely=False) is BULK
