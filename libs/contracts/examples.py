@@ -53,6 +53,9 @@ CHUNK = Chunk(
 _DATA: tuple[msgspec.Struct, ...] = (
     events.ChunkAccepted(chunk=CHUNK),
     events.TaskCancelled(task_id=TASK_ID, enterprise=ENTERPRISE, at=AT + 5, by="billing-key"),
+    events.OutcomesMissed(
+        chunk_id=CHUNK_ID, enterprise=ENTERPRISE, at=AT + 900_000, seen=["answered:4711", "queued-0-0:0"]
+    ),
     events.ChunkScreened(
         chunk=CHUNK,
         ruleset="7-3f2a",

@@ -18,6 +18,8 @@ class State(IntEnum):
     ACCEPTED = 10
     SCHEDULED = 12
     HELD = 20
+    RELEASED = 25
+    """Approved by a person, and dispatch has not said yet that it has it; callers see `queued`."""
     QUEUED = 30
     SUBMITTED = 40
     UNCERTAIN = 45
@@ -37,7 +39,7 @@ class State(IntEnum):
     @property
     def label(self) -> str:
         """The state's name in the API."""
-        return self.name.lower()
+        return "queued" if self is State.RELEASED else self.name.lower()
 
 
 # A submit that was uncertain and is answered after all is submitted, not uncertain: the answer is later knowledge.
@@ -54,3 +56,4 @@ def stronger(old: int, new: int) -> int:
 
 FINAL_STATES: frozenset[State] = frozenset(state for state in State if state.final)
 STATE_BY_LABEL: dict[str, State] = {state.label: state for state in State}
+"""The greatest state of each name: `queued` is QUEUED."""

@@ -51,6 +51,7 @@ OUTCOMES = "dispatch.outcomes"
 CHARGED = "billing.charged"
 
 CANCELLED = "ingest.cancelled"
+MISSED = "ingest.missed"
 COUNTED = "spamfilter.counted"
 REPLIES = "dispatch.replies"
 TARIFFS = "billing.tariffs"
@@ -98,6 +99,15 @@ TOPICS: dict[str, Topic] = {
             key=_ENTERPRISE_KEY,
             producer="ingest",
             consumers=("review", "dispatch"),
+        ),
+        Topic(
+            name=MISSED,
+            events=("OutcomesMissed",),
+            key=_ENTERPRISE_KEY,
+            producer="ingest",
+            consumers=("dispatch",),
+            # Asked again as long as it matters: an old question is worth nothing.
+            retention_ms=6 * _HOUR_MS,
         ),
         Topic(
             name=COUNTED,

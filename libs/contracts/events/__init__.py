@@ -17,7 +17,7 @@ from contracts.events.dispatch import (
     SegmentsReported,
     SegmentsUncertain,
 )
-from contracts.events.ingest import ChunkAccepted, TaskCancelled
+from contracts.events.ingest import ChunkAccepted, OutcomesMissed, TaskCancelled
 from contracts.events.review import ChunkReleased, MessagesDecided
 from contracts.events.spamfilter import ChunkJudged, ChunkScreened, SenderCounted
 
@@ -26,6 +26,7 @@ EVENT_TYPES: dict[str, type[msgspec.Struct]] = {
     for event in (
         ChunkAccepted,
         TaskCancelled,
+        OutcomesMissed,
         ChunkScreened,
         ChunkJudged,
         SenderCounted,
@@ -55,6 +56,7 @@ __all__ = [
     "MessagesDecided",
     "MessagesQueued",
     "OptedOut",
+    "OutcomesMissed",
     "SegmentsAnswered",
     "SegmentsCharged",
     "SegmentsReported",

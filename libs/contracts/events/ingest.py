@@ -22,3 +22,17 @@ class TaskCancelled(msgspec.Struct, frozen=True, omit_defaults=True):
     """Unix ms."""
     by: str = ""
     """Name of the API key or user."""
+
+
+class OutcomesMissed(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Messages of this chunk have shown nothing new for too long: dispatch says again what ingest has not heard.
+
+    The bus is transport and may lose what it acknowledged; what was said is in dispatch's journal.
+    """
+
+    chunk_id: str
+    enterprise: str
+    at: int
+    """Unix ms."""
+    seen: list[str] = []
+    """Ids of dispatch's events on this chunk that are known, without the chunk's own id: `answered:4711`.  Empty: say all."""

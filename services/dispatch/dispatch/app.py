@@ -9,6 +9,7 @@ import structlog
 
 from bus.consumer import Consumer
 from bus.handling import StatefulHandler
+from bus.intake import Limits
 from bus.outbox import Relay
 from bus.producer import Producer
 from contracts import topics
@@ -27,6 +28,7 @@ from dispatch.handlers.linkstate import LinkState
 from dispatch.handlers.overdue import Overdue
 from dispatch.handlers.publishing import OutboxRows, Publisher
 from dispatch.handlers.pump import Pump
+from dispatch.handlers.repeating import Repeater
 from dispatch.handlers.replies import Replies
 from dispatch.handlers.resolving import Resolver
 from dispatch.handlers.sweeping import Sweeper
@@ -38,6 +40,9 @@ from servicekit.lifecycle import ASGIApp, Runtime
 from servicekit.web import build_app
 
 log = structlog.get_logger()
+
+QUESTIONS = Limits(max_records=10)
+"""Chunks looked up in one transaction: each may be thousands of events."""
 
 MAX_LINKS_OCTETS = 4 * 1024 * 1024
 
@@ -121,6 +126,7 @@ class Worker:
         self.relay: Relay[Outgoing] = Relay("dispatch.outbox", database, producer, OutboxRows())
         self.intake = Intake(clock=self.clock, routes=lambda: self.leases.routes, on_taken=self._on_taken)
         self.cancel = Cancel(clock=self.clock, wake_sweeper=self.sweeper.wake)
+        self.repeater = Repeater(clock=self.clock, publish=self.publisher.offer)
 
     def _on_mo(self, mo_ids: list[int]) -> None:
         self.replies.offer(mo_ids)
@@ -136,14 +142,17 @@ class Worker:
         self.pump.claimer.hint(taken.hints)
 
     def consumers(self) -> list[tuple[str, Consumer]]:
-        """Return the consumers of releases and of cancels."""
+        """Return the consumers of releases, of cancels and of questions for what the bus lost."""
         suffix = self.settings.group_suffix
         return [
             ("releases", self._consumer(f"dispatch{suffix}", topics.topics_of(topics.RELEASED), self.intake)),
             ("cancels", self._consumer(f"dispatch.cancel{suffix}", [topics.CANCELLED], self.cancel)),
+            ("missed", self._consumer(f"dispatch.missed{suffix}", [topics.MISSED], self.repeater, QUESTIONS)),
         ]
 
-    def _consumer(self, group: str, names: Sequence[str], handler: StatefulHandler) -> Consumer:
+    def _consumer(
+        self, group: str, names: Sequence[str], handler: StatefulHandler, limits: Limits | None = None
+    ) -> Consumer:
         return Consumer(
             bootstrap_servers=self.settings.kafka_bootstrap_servers,
             group=group,
@@ -151,6 +160,7 @@ class Worker:
             handler=handler,
             producer=self.producer,
             database=self.database,
+            limits=limits,
             instance=self.settings.instance,
         )
 

@@ -58,3 +58,8 @@ SENDABLE_AGE = gauge(
 )
 PENDING_RECEIPTS = gauge("guanxin_dispatch_pending_receipts", "receipts", "Receipts that match nothing yet")
 OUTBOX = gauge("guanxin_dispatch_outbox_events", "events", "Events committed and not yet acknowledged by the bus")
+SAID_AGAIN = counter(
+    "guanxin_dispatch_said_again_events_total",
+    "events",
+    "Outcomes published once more because ingest had not heard them",
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -35,7 +36,8 @@ from ingest.handlers.show import Shower
 from ingest.handlers.targets import Targets
 from ingest.settings import IngestSettings
 from ingest.store.outbox import CancellationOutbox, ChunkOutbox, Outbound, StalledChunks, Withdrawn
-from servicekit.database import Database
+from ingest.store.unsettled import StalledCancellations, Unsettled, UnsettledChunks
+from servicekit.database import Connection, Database
 from servicekit.lifecycle import Runtime
 from servicekit.problems import problem_response
 from servicekit.web import build_app
@@ -170,6 +172,35 @@ def _publishing(runtime: Runtime, settings: IngestSettings, database: Database, 
     )
     runtime.component("relay", relay)
     runtime.component("sweeper", sweeper)
+    after_s = settings.ask_after_s
+    every_s = min(30.0, after_s / 4)
+    sources: tuple[tuple[str, Any], ...] = (
+        ("unsettled", CountedQuestions(after_s)),
+        ("withdrawals", CountedWithdrawals(after_s)),
+    )
+    for name, source in sources:
+        asker: Sweeper[Any] = Sweeper(
+            f"ingest.{name}", database, producer, source, older_than_s=after_s, interval_s=every_s
+        )
+        runtime.component(name, asker)
+
+
+class CountedQuestions(UnsettledChunks):
+    """Unsettled chunks, counted when they are asked about."""
+
+    async def mark(self, connection: Connection, rows: Sequence[Unsettled]) -> None:
+        """Put the next question off and count this one."""
+        await super().mark(connection, rows)
+        metrics.ASKED.labels("outcomes").inc(len(rows))
+
+
+class CountedWithdrawals(StalledCancellations):
+    """Withdrawals, counted when they are announced again."""
+
+    async def mark(self, connection: Connection, rows: Sequence[Withdrawn]) -> None:
+        """Put the next one off and count this one."""
+        await super().mark(connection, rows)
+        metrics.ASKED.labels("withdrawal").inc(len(rows))
 
 
 class CountedSweep(StalledChunks):

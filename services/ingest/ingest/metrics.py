@@ -38,6 +38,12 @@ WAITING = gauge(
     "guanxin_ingest_waiting_chunks", "chunks", "Chunks with messages that reached neither dispatch, a person nor an end"
 )
 SWEPT = counter("guanxin_ingest_swept_chunks_total", "chunks", "Chunks published again because nothing followed")
+ASKED = counter(
+    "guanxin_ingest_asked_again_total",
+    "questions",
+    "Chunks and withdrawals whose further stages were asked for again because none was heard of",
+    ("what",),
+)
 PROJECTED = counter("guanxin_ingest_projected_events_total", "events", "Events applied to states, by type", ("type",))
 REPEATED = counter(
     "guanxin_ingest_repeated_events_total", "events", "Events seen before and therefore not applied", ("type",)

@@ -36,6 +36,9 @@ class IngestSettings(ServiceSettings):
     disk_min_free_octets: int = Field(default=512 * MEGABYTE, ge=0)
     sweep_after_s: float = Field(default=180.0, ge=1.0)
     """A chunk without a further stage for so long is published again."""
+    ask_after_s: float = Field(default=900.0, ge=1.0)
+    """Dispatch is asked again for the outcomes, review for the decision, of a chunk that has shown no end for so long; longer than
+    receipts and charging files usually take."""
     relay_after_s: float = Field(default=5.0, ge=0.5)
     """An unpublished chunk this old is the relay's: its writer is gone, or the broker was."""
     signature_window_s: int = Field(default=300, ge=10, le=3_600)

@@ -18,7 +18,7 @@ CHUNK = fresh_id(1_700_000_000_000, bytes(10))
 
 
 def chunk(count: int = 4, parts: bytes | None = None) -> ChunkState:
-    return ChunkState(vectors.fresh(count), initial_segments(parts or b"\1" * count), released=False)
+    return ChunkState(vectors.fresh(count), initial_segments(parts or b"\1" * count))
 
 
 def states(of: ChunkState) -> list[str]:
@@ -235,7 +235,7 @@ def test_indices_outside_the_chunk_change_nothing():
 def test_segment_vectors_survive_storage():
     of = chunk(2, b"\2\1")
     apply(of, answered([0], segments=[1], totals=[2]))
-    stored = ChunkState(bytes(of.vector), of.packed_segments(), released=of.released)
+    stored = ChunkState(bytes(of.vector), of.packed_segments(), of.uncharged)
     apply(stored, reported([0, 0], segments=[1, 2], totals=[2, 2]))
     assert states(stored) == ["delivered", "accepted"]
 
@@ -273,3 +273,38 @@ def test_the_order_of_topics_does_not_matter_for_the_end(seed):
         source = rng.choice([each for each in (review, dispatch) if each])
         apply(of, source.pop(0))
     assert states(of) == ["delivered"] * 5
+
+
+def test_every_released_message_waits_for_dispatch_by_itself():
+    of = chunk(3)
+    apply(of, decided(Decision.HELD, [0, 1]))
+    apply(of, queued([2]))
+    assert not of.waiting
+    apply(of, decided(Decision.RELEASED, [0]))
+    apply(of, decided(Decision.RELEASED, [1]))
+    assert (states(of), of.waiting) == (["queued", "queued", "queued"], True)
+    apply(of, queued([0]))
+    assert of.waiting, "the release of the second one may be lost"
+    apply(of, queued([1], not_before=9))
+    assert (states(of), of.waiting) == (["queued", "scheduled", "queued"], False)
+
+
+def test_a_chunk_is_settled_when_all_is_final_and_charged():
+    of = chunk(2)
+    assert not of.unsettled, "what has not reached dispatch is the other sweeper's"
+    apply(of, queued(None))
+    assert of.unsettled
+    apply(of, answered([0, 1], statuses=[0, 8]))
+    apply(of, reported([0]))
+    assert vectors.all_final(of.vector)
+    assert of.unsettled, "one segment was accepted and is not charged"
+    charged = events.SegmentsCharged(
+        chunk_id=CHUNK, file_no=1, file_name="f", at=1, tariff="1", indices=[0], segments=[1], amounts=["0.03"]
+    )
+    apply(of, charged)
+    assert not of.unsettled
+
+
+def test_released_and_queued_are_one_to_a_caller():
+    counts = vectors.count([bytes([State.RELEASED, State.QUEUED, State.DELIVERED])])
+    assert (counts["queued"], counts["delivered"], sum(counts.values())) == (2, 1, 3)

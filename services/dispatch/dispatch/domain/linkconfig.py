@@ -44,6 +44,11 @@ class LinkConfigError(ValueError):
     """The links file is wrong; the text names the link and the setting, never a secret."""
 
 
+def carrier_of(letters: str) -> str:
+    """Return the carrier's name when a link of these letters serves exactly one, else `mixed`."""
+    return CARRIERS[letters] if len(letters) == 1 else "mixed"
+
+
 class LinkConfig(msgspec.Struct, frozen=True, kw_only=True):
     """One carrier account."""
 
@@ -91,7 +96,7 @@ class LinkConfig(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def carrier(self) -> str:
         """The carrier's name when the link serves exactly one, else `mixed`."""
-        return CARRIERS[self.letters] if len(self.letters) == 1 else "mixed"
+        return carrier_of(self.letters)
 
     def dialect(self) -> Dialect:
         """Return the protocol with the link's settings."""

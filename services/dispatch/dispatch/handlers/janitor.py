@@ -25,6 +25,7 @@ _OLD = (
     "delete from report where ctid = any(array(select ctid from report where at < $1 limit $2))",
     "delete from receipt_raw where ctid = any(array(select ctid from receipt_raw where at < $1 limit $2))",
     "delete from receipt_pending where ctid = any(array(select ctid from receipt_pending where received_at < $1 limit $2))",
+    "delete from said where ctid = any(array(select ctid from said where at < $1 limit $2))",
     "delete from uncertain where ctid = any(array(select ctid from uncertain where at < $1 limit $2))",
     "delete from mo_raw where ctid = any(array(select ctid from mo_raw where done and at < $1 limit $2))",
     "delete from cancelled_task where ctid = any(array(select ctid from cancelled_task where at < $1 limit $2))",

@@ -65,22 +65,30 @@ _segs_decoder = msgspec.msgpack.Decoder(dict[int, bytes])
 class ChunkState:
     """The states of one chunk while events are applied to it."""
 
-    __slots__ = ("codes", "released", "segs", "vector")
+    __slots__ = ("codes", "segs", "uncharged", "vector")
 
-    def __init__(self, vector: bytes, segs: bytes | None, *, released: bool) -> None:
-        """``segs`` is the stored form of `packed_segments`; ``released``: approved, and dispatch has not said that it has it."""
+    def __init__(self, vector: bytes, segs: bytes | None, uncharged: int = 0) -> None:
+        """``segs`` is the stored form of `packed_segments`; ``uncharged``: segments accepted by carriers less those charged."""
         self.vector = bytearray(vector)
         self.segs: dict[int, bytearray] = (
             {index: bytearray(states) for index, states in _segs_decoder.decode(segs).items()} if segs else {}
         )
-        self.released = released
+        self.uncharged = uncharged
         self.codes: dict[int, str] = {}
         """Why messages ended, by index, as far as the events applied said so: what a webhook tells."""
 
     @property
     def waiting(self) -> bool:
         """Whether some message has not reached dispatch, a person or an end: the sweeper's sign."""
-        return self.released or State.ACCEPTED in self.vector
+        return State.ACCEPTED in self.vector or State.RELEASED in self.vector
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether, with nothing waiting, a final state or a charge is still to come: the other sweeper's sign.
+
+        A segment accepted twice counts twice and is charged once; such a chunk is asked about some times in vain.
+        """
+        return not self.waiting and (self.uncharged > 0 or not vectors.all_final(self.vector))
 
     def packed_segments(self) -> bytes | None:
         """Return the segment vectors as stored, or None when every message is one segment."""
@@ -129,11 +137,6 @@ def _decided(chunk: ChunkState, event: MessagesDecided) -> None:
         single = single_of_task(event.task_id)
         if single is not None:
             indices = [single[1]]
-    if event.decision is Decision.RELEASED:
-        vector = chunk.vector
-        named = range(len(vector)) if indices is None else indices
-        if any(index < len(vector) and vector[index] == State.HELD for index in named):
-            chunk.released = True
     _raise(chunk, indices, _DECIDED[event.decision])
     if event.decision not in (Decision.HELD, Decision.CLAIMED, Decision.RELEASED):
         code = event.decision.value if event.decision is not Decision.REJECTED else event.reason or event.decision.value
@@ -142,10 +145,10 @@ def _decided(chunk: ChunkState, event: MessagesDecided) -> None:
 
 def _queued(chunk: ChunkState, event: MessagesQueued) -> None:
     _raise(chunk, event.indices, vectors.SCHEDULE if event.not_before else vectors.RAISE[State.QUEUED])
-    chunk.released = False
 
 
 def _answered(chunk: ChunkState, event: SegmentsAnswered) -> None:
+    chunk.uncharged += event.statuses.count(0)
     submitted = vectors.RAISE[State.SUBMITTED]
     if not chunk.segs and not any(event.statuses) and event.totals.count(1) == len(event.totals):
         # The usual event: single segments, all accepted.
@@ -186,11 +189,11 @@ def _closed(chunk: ChunkState, event: MessagesClosed) -> None:
     for index in event.indices:
         # A carrier's answer that came first says more than the cause.
         chunk.codes.setdefault(index, code)
-    chunk.released = False
 
 
 def _charged(chunk: ChunkState, event: SegmentsCharged) -> None:
     """A charge is part of the timeline and changes no state."""
+    chunk.uncharged -= len(event.indices)
 
 
 def _segment(chunk: ChunkState, index: int, segment: int, total: int, new: State) -> None:

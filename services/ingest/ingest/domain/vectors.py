@@ -24,11 +24,15 @@ def _table(new: State, **replaced: State) -> Table:
 RAISE: dict[State, Table] = {state: _table(state) for state in State}
 """What becomes of each state when the given one arrives."""
 
-RELEASE: Table = bytes(State.QUEUED if old == State.HELD else old for old in range(256))
+RELEASE: Table = bytes(State.RELEASED if old == State.HELD else old for old in range(256))
 """A released message that was held waits for dispatch; one that never was stays accepted until dispatch has it."""
 
-SCHEDULE: Table = _table(State.SCHEDULED, HELD=State.SCHEDULED)
+SCHEDULE: Table = _table(State.SCHEDULED, HELD=State.SCHEDULED, RELEASED=State.SCHEDULED)
 """Dispatch has it and keeps it for later.  It comes after a release, so it replaces `held`."""
+
+_FINAL = bytes(state for state in State if state.final)
+STOPPABLE = bytes(state for state in State if state < State.SUBMITTED)
+"""States in which a withdrawal still has something to stop."""
 
 RAISE[State.SCHEDULED] = SCHEDULE
 
@@ -67,10 +71,23 @@ def of_segments(segments: Sequence[int]) -> State | None:
     return State.DELIVERED if known.count(State.DELIVERED) == len(segments) else State.SUBMITTED
 
 
+def all_final(vector: bytes | bytearray) -> bool:
+    """Return whether no message is expected to change any more."""
+    return not vector.translate(None, _FINAL)
+
+
+def any_of(vector: bytes | bytearray, states: bytes) -> bool:
+    """Return whether some message is in one of the states."""
+    return len(vector.translate(None, states)) < len(vector)
+
+
 def count(vectors: Iterable[bytes]) -> dict[str, int]:
     """Return how many messages are in each state, every state named, over all the vectors."""
     joined = b"".join(vectors)
-    return {state.label: joined.count(state) for state in State}
+    counts = {state.label: 0 for state in State}
+    for state in State:
+        counts[state.label] += joined.count(state)
+    return counts
 
 
 def add(left: dict[str, int], right: dict[str, int]) -> dict[str, int]:

@@ -90,7 +90,7 @@ async def _project(tx: Connection, known: Sequence[tuple[UUID, Record]]) -> None
         state = states.get(chunk_id)
         if state is None:
             row = rows[chunk_id]
-            state = states[chunk_id] = ChunkState(row["state"], row["segs"], released=row["released"])
+            state = states[chunk_id] = ChunkState(row["state"], row["segs"], row["uncharged"])
         apply(state, record.data)
         if record.span is not None:
             _say(record.span, chunk_id, state)
@@ -100,7 +100,9 @@ async def _project(tx: Connection, known: Sequence[tuple[UUID, Record]]) -> None
     await projection.write_states(
         tx,
         [
-            StateRow(chunk_id, bytes(state.vector), state.packed_segments(), state.released, state.waiting)
+            StateRow(
+                chunk_id, bytes(state.vector), state.packed_segments(), state.uncharged, state.waiting, state.unsettled
+            )
             for chunk_id, state in states.items()
         ],
     )

@@ -255,7 +255,9 @@ def _matching(
     for index in range(low, high):
         if len(found) == limit:
             break
-        if (wanted is None or state[index] == wanted) and (recipient is None or recipients[index] == recipient):
+        if (wanted is None or timeline.label(state[index]) == wanted.label) and (
+            recipient is None or recipients[index] == recipient
+        ):
             found.append(
                 {
                     "id": message_id(row["chunk_id"].hex, index),

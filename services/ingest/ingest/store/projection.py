@@ -27,8 +27,9 @@ class StateRow(NamedTuple):
     chunk_id: UUID
     state: bytes
     segs: bytes | None
-    released: bool
+    uncharged: int
     waiting: bool
+    unsettled: bool
 
 
 async def add_to_journal(connection: Connection, rows: Sequence[JournalRow]) -> set[tuple[UUID, str]]:
@@ -43,10 +44,10 @@ async def add_to_journal(connection: Connection, rows: Sequence[JournalRow]) -> 
 
 
 async def lock_states(connection: Connection, chunk_ids: Sequence[UUID]) -> list[asyncpg.Record]:
-    """Return chunk_id, state, segs, hooks, released of the chunks, locked in the order of their ids."""
+    """Return chunk_id, state, segs, hooks, uncharged of the chunks, locked in the order of their ids."""
     rows: list[asyncpg.Record] = await connection.fetch(
         # The range prunes the partitions in a generic plan too; the order keeps two projectors from a deadlock.
-        "select chunk_id, state, segs, hooks, released from chunk_state"
+        "select chunk_id, state, segs, hooks, uncharged from chunk_state"
         " where chunk_id between $2 and $3 and chunk_id = any($1) order by chunk_id for update",
         list(chunk_ids), min(chunk_ids), max(chunk_ids),
     )  # fmt: skip
@@ -56,17 +57,18 @@ async def lock_states(connection: Connection, chunk_ids: Sequence[UUID]) -> list
 async def write_states(connection: Connection, rows: Sequence[StateRow]) -> None:
     """Write the states back.
 
-    `waiting_since` starts anew when something waits that did not, ends when nothing does, and else stays; what has been
-    seen downstream was published.
+    `waiting_since` and `unsettled_since` start anew when something waits or is unsettled that was not, end when nothing is,
+    and else stay; what has been seen downstream was published.
     """
     columns = list(zip(*rows, strict=True))
     await connection.execute(
-        "update chunk_state s set state = u.state, segs = u.segs, released = u.released,"
+        "update chunk_state s set state = u.state, segs = u.segs, uncharged = u.uncharged,"
         " published_at = coalesce(s.published_at, now()),"
-        " waiting_since = case when u.waiting then coalesce(s.waiting_since, now()) end"
-        " from unnest($1::uuid[], $2::bytea[], $3::bytea[], $4::boolean[], $5::boolean[])"
-        " u(chunk_id, state, segs, released, waiting)"
-        " where s.chunk_id between $6 and $7 and s.chunk_id = u.chunk_id",
+        " waiting_since = case when u.waiting then coalesce(s.waiting_since, now()) end,"
+        " unsettled_since = case when u.unsettled then coalesce(s.unsettled_since, now()) end"
+        " from unnest($1::uuid[], $2::bytea[], $3::bytea[], $4::integer[], $5::boolean[], $6::boolean[])"
+        " u(chunk_id, state, segs, uncharged, waiting, unsettled)"
+        " where s.chunk_id between $7 and $8 and s.chunk_id = u.chunk_id",
         *(list(column) for column in columns), min(columns[0]), max(columns[0]),
     )  # fmt: skip
 
