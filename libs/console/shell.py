@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -20,6 +20,7 @@ from console import show
 from console.accounts import Accounts, Login, Refusal, Role
 from console.assets import PREFIX, Assets
 from console.i18n import HTML_LANG, Catalog, Language, Translator, language_of
+from console.plain import PlainInput
 from console.security import SecurityHeaders
 from servicekit.auth import same
 from servicekit.clock import Clock
@@ -94,7 +95,8 @@ class Shell:
         self._jinja.globals.update(asset=self.assets.url, moment=show.moment, hour=show.hour, count=show.count)
 
     def mount(self, app: FastAPI) -> None:
-        """Add files, login, language and theme to the application, and headers to all its answers."""
+        """Add files, login, language and theme to the application, headers to all its answers, and a sieve to its input."""
+        app.add_middleware(PlainInput)
         app.add_middleware(SecurityHeaders)
         app.add_exception_handler(SignInNeeded, self._on_sign_in)
         app.add_exception_handler(Forbidden, self._on_forbidden)
@@ -133,7 +135,7 @@ class Shell:
             login=login,
             csrf=login.csrf if login is not None else "",
             nav=[item for item in self.nav if role in item.roles],
-            path=request.url.path,
+            path=request.scope["path"],
             home=self.home,
             product=self.product,
             now_ms=self.clock.wall_ms(),
@@ -241,7 +243,11 @@ class Shell:
 
     def _back(self, request: Request) -> Response:
         # The referrer may be any page's: only its path is used, so this leads nowhere but to ourselves.
-        parts = urlsplit(request.headers.get("referer", ""))
+        try:
+            parts = urlsplit(request.headers.get("referer", ""))
+        except ValueError:
+            # What is no address leads home.
+            return RedirectResponse(self.home, status_code=303)
         target = f"{parts.path}?{parts.query}" if parts.query else parts.path
         return RedirectResponse(_local(target, self.home), status_code=303)
 
@@ -253,7 +259,7 @@ class Shell:
         if request.headers.get("hx-request") == "true" or request.method != "GET":
             # htmx follows this header by loading the whole page instead of swapping a login form into a table.
             return Response(status_code=401, headers={"hx-redirect": "/login"})
-        return RedirectResponse(f"/login?next={request.url.path}", status_code=303)
+        return RedirectResponse(f"/login?next={quote(request.scope['path'])}", status_code=303)
 
     async def _on_forbidden(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, Forbidden), "registered for this class only"

@@ -281,25 +281,28 @@ def _hurt_body(case: Any, given_: dict[str, Any], values: Sequence[Any]) -> Iter
     rest = {key: value for key, value in given_.items() if key not in ("json", "data", "files")}
     for octets, media in [*((octets, "application/json") for octets in BODIES), *((b"{}", media) for media in MEDIA)]:
         yield {**rest, "data": octets, "headers": {**given_["headers"], "content-type": media}}
+    members = _members(case)
     body = given_.get("json")
-    if body is None:
-        return
+    if not isinstance(body, dict | list):
+        if not members:
+            return
+        body = {}
     headers = {**given_["headers"], "content-type": "application/json"}
-    places = dict.fromkeys(_places(body))
-    if isinstance(body, dict):
-        schema = case.operation.body[0].definition.get("schema", {})
-        places.update({(name,): None for name in _properties(case, schema)})
+    places = dict.fromkeys([*_places(body), *((name,) for name in members if isinstance(body, dict))])
     for place, value in product(list(places)[:40], values):
         yield {**rest, "data": json.dumps(_with(body, place, value)).encode(), "headers": headers}
 
 
-def _properties(case: Any, schema: dict[str, Any]) -> list[str]:
-    while "$ref" in schema:
-        schema = case.operation.schema.raw_schema["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
-    for choice in schema.get("anyOf", ()):
-        if found := _properties(case, choice):
-            return found
-    return list(schema.get("properties", ()))
+def _members(case: Any) -> list[str]:
+    """Return the names of the body's members, those that may be left out too."""
+    document = case.operation.schema.raw_schema
+    content = case.operation.definition.raw["requestBody"]["content"]
+    schemas = [media["schema"] for media in content.values()]
+    for schema in schemas:
+        schemas += schema.get("anyOf", ())
+        if "$ref" in schema:
+            schemas.append(document["components"]["schemas"][schema["$ref"].rpartition("/")[2]])
+    return [name for schema in schemas for name in schema.get("properties", ())]
 
 
 def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

@@ -9,19 +9,25 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from fastapi import FastAPI
 
 from bus.records import Batch, RawRecord, Record
+from console.accounts import Role
+from console.assets import VENDOR
 from contracts import envelope, ids
 from contracts.chunk import Chunk, Entry
 from contracts.events.review import ChunkReleased, MessagesDecided
 from contracts.events.spamfilter import ChunkScreened, Judgement
 from contracts.lanes import Lane
+from review.app import Rules, attach_console
 from review.domain.hours import Hours
 from review.domain.policy import PortPolicy, Tier, Window
 from review.handlers.gate import Gate
+from review.settings import ReviewSettings
 from review.store import policies
 from review.store.policies import PolicyStore
 from servicekit.database import Database
+from servicekit.lifecycle import Runtime
 from servicekit.migrate import OWNERS, migrate
 
 NOON = 1_763_870_400_000
@@ -204,3 +210,52 @@ def gate_factory() -> Callable[..., Gate]:
 @pytest.fixture
 def make_batch() -> Callable[..., Batch]:
     return batch_of
+
+
+@dataclass
+class ServedConsole:
+    """The API and the pages on a database of the module's own; ``tasks`` are held but the last, which is approved."""
+
+    app: FastAPI
+    database: Database
+    clock: StandingClock
+    tasks: list[str]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def console(module_postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ServedConsole]:
+    await migrate(module_postgres_url, OWNERS["review"])
+    assets = tmp_path_factory.mktemp("assets")
+    for name in VENDOR:
+        (assets / name).parent.mkdir(parents=True, exist_ok=True)
+        (assets / name).write_text("/* a stand-in: these tests read no page's looks */")
+    settings = ReviewSettings(
+        database_url=module_postgres_url,
+        state_dir=tmp_path_factory.mktemp("state"),
+        review_hours="00:00-24:00",
+        review_every_day=True,
+        review_sending_window="00:00-24:00",
+        review_tenant="t1",
+        assets_dir=assets,
+        operator_token="gxop_test",
+        logins=[{"user": role.value, "role": role.value, "password": f"{role.value}-secret-1"} for role in Role],
+    )
+    clock = StandingClock()
+    runtime = Runtime(settings, clock=clock)
+    database = Database.of(settings, "review")
+    await database.open()
+    runtime.on_close(database.close)
+    app = await attach_console(runtime, settings, database, Rules.of(settings))
+    bench, make = Bench(database, clock, new_gate(clock)), Maker(clock)
+    held = [make.task(f"【关心】第{n}次停电通知", 60 + n, size=500) for n in range(40)]
+    await bench.pass_through([chunk for task in held for chunk in task])
+    tasks = [task[0].chunk.entries[0].task_id for task in held]
+    await database.execute(
+        "update item set state = 'approved', decided_by = 'x', decided_at = 1, due_at = 2 where task_id = $1", tasks[-1]
+    )
+    yield ServedConsole(app, database, clock, tasks)
+
+    async def nothing() -> None:
+        """There is no server of ours to stop."""
+
+    await runtime.shut_down(nothing)

@@ -4,13 +4,22 @@ Callers present the operator's bearer token.  Answers show no recipient; errors 
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import asyncpg
 import structlog
 from fastapi import Depends, FastAPI, Path, Query, Security
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from review.api.documents import (
+    AuditVerified,
+    Checklist,
+    EffectivePolicy,
+    PortList,
+    PortRow,
+    Standard,
+    Thresholds,
+)
 from review.domain.item import ItemState, urgency
 from review.domain.policy import PortPolicy, Tier, Window
 from review.handlers.decide import MAX_NOTE, Actor, Desk, Result
@@ -22,6 +31,7 @@ from servicekit.bearer import bearer_token, unauthenticated
 from servicekit.clock import Clock
 from servicekit.database import Database
 from servicekit.problems import NOT_FOUND, Problem, define
+from servicekit.validation import NO_NUL
 
 log = structlog.get_logger()
 
@@ -60,6 +70,13 @@ class HeldTask(BaseModel):
     note: str
 
 
+class TaskPage(BaseModel):
+    """Held tasks, newest first; ``next`` is the cursor of the following page, null at the end."""
+
+    tasks: list[HeldTask]
+    next: str | None
+
+
 class Decided(BaseModel):
     """What became of a decision: ``published_at`` is when it takes effect; until then it can be undone."""
 
@@ -72,7 +89,7 @@ class ApproveBody(BaseModel):
     """Reason of an approval."""
 
     model_config = ConfigDict(extra="forbid")
-    note: str = Field(default="", max_length=MAX_NOTE)
+    note: str = Field(default="", max_length=MAX_NOTE, pattern=NO_NUL)
 
 
 class RejectBody(BaseModel):
@@ -82,7 +99,7 @@ class RejectBody(BaseModel):
         extra="forbid", json_schema_extra={"example": {"cite": "YW-2", "note": "签名不是金融企业"}}
     )
     cite: str = Field(min_length=1, max_length=20)
-    note: str = Field(default="", max_length=MAX_NOTE)
+    note: str = Field(default="", max_length=MAX_NOTE, pattern=NO_NUL)
 
 
 class PortBody(BaseModel):
@@ -93,7 +110,7 @@ class PortBody(BaseModel):
         json_schema_extra={"example": {"tier": "high", "threshold": 50, "window": "08:00-21:00", "enterprise": "e1"}},
     )
     tier: Tier
-    enterprise: str = Field(default="", max_length=64)
+    enterprise: str = Field(default="", max_length=64, pattern=NO_NUL)
     threshold: int | None = Field(default=None, ge=0, le=1_000_000)
     window: str | None = Field(default=None, max_length=11)
     fast_lane: bool = False
@@ -101,7 +118,10 @@ class PortBody(BaseModel):
     @field_validator("window")
     @classmethod
     def _is_window(cls, text: str | None) -> str | None:
-        return None if text is None else str(Window.parse(text))
+        try:
+            return None if text is None else str(Window.parse(text))
+        except ValueError as error:
+            raise ValueError("时间窗写作 08:00-21:00 / a window is written 08:00-21:00") from error
 
     def policy(self, port: str) -> PortPolicy:
         """Return it as the domain's."""
@@ -120,7 +140,7 @@ class ReinstateBody(BaseModel):
     """Reinstating needs a reason."""
 
     model_config = ConfigDict(extra="forbid")
-    reason: str = Field(min_length=2, max_length=MAX_NOTE)
+    reason: str = Field(min_length=2, max_length=MAX_NOTE, pattern=NO_NUL)
 
 
 def build_api(app: FastAPI, clock: Clock, database: Database, desk: Desk, people: People, ports: Ports) -> None:
@@ -131,16 +151,16 @@ def build_api(app: FastAPI, clock: Clock, database: Database, desk: Desk, people
     _add_ports(app, ports, operator)
 
     @app.get("/v1/audit/verify", tags=["audit"], summary="校验审计链 / walk the audit chain")
-    async def verify_audit(actor: Annotated[Actor, Depends(operator)]) -> dict[str, Any]:
+    async def verify_audit(actor: Annotated[Actor, Depends(operator)]) -> AuditVerified:
         async with database.connection() as connection:
             found = await audit.check(connection, actor.tenant)
-        return {
-            "whole": found.broken_at == 0,
-            "records": found.records,
-            "head": found.head.hex(),
-            "broken_at": found.broken_at or None,
-            "cause": found.cause or None,
-        }
+        return AuditVerified(
+            whole=found.broken_at == 0,
+            records=found.records,
+            head=found.head.hex(),
+            broken_at=found.broken_at or None,
+            cause=found.cause or None,
+        )
 
 
 def _operator(people: People) -> Callable[..., Awaitable[Actor]]:
@@ -165,13 +185,13 @@ def _add_tasks(
             str, Query(pattern="^([0-9a-f]{32})?$", description="上一页最后的任务号 / last id seen")
         ] = "",
         limit: Annotated[int, Query(ge=1, le=MAX_LISTED)] = 100,
-    ) -> dict[str, Any]:
+    ) -> TaskPage:
         async with database.connection() as connection:
             wanted = "" if state is None else state.value
             rows = await queue.listing(connection, actor.tenant, wanted, port, before, limit)
         now = clock.wall_ms()
         tasks = [_shown(row, now) for row in rows]
-        return {"tasks": tasks, "next": rows[-1]["task_id"] if len(rows) == limit else None}
+        return TaskPage(tasks=tasks, next=rows[-1]["task_id"] if len(rows) == limit else None)
 
     @app.get("/v1/review/tasks/{task_id}", tags=["review"], summary="一个任务 / one task")
     async def show_task(task_id: TaskId, actor: Annotated[Actor, Depends(operator)]) -> HeldTask:
@@ -182,10 +202,10 @@ def _add_tasks(
         return _shown(row, clock.wall_ms())
 
     @app.get("/v1/review/checklist", tags=["review"], summary="审核标准 / the checklist")
-    async def show_checklist() -> dict[str, Any]:
+    async def show_checklist() -> Checklist:
         listed = desk.checklist
-        items_ = [{"code": item.code, "group": item.group, "zh": item.zh, "en": item.en} for item in listed.items]
-        return {"version": listed.version, "items": items_}
+        standards = [Standard(code=i.code, group=i.group, zh=i.zh, en=i.en) for i in listed.items]
+        return Checklist(version=listed.version, items=standards)
 
 
 def _add_decisions(app: FastAPI, desk: Desk, operator: Callable[..., Awaitable[Actor]]) -> None:
@@ -222,40 +242,38 @@ def _add_decisions(app: FastAPI, desk: Desk, operator: Callable[..., Awaitable[A
 
 def _add_ports(app: FastAPI, ports: Ports, operator: Callable[..., Awaitable[Actor]]) -> None:
     @app.get("/v1/ports", tags=["ports"], summary="端口策略 / port policies")
-    async def list_ports(actor: Annotated[Actor, Depends(operator)]) -> dict[str, Any]:
-        return {
-            "ports": [_port(row) for row in await ports.listed(actor.tenant)],
-            **await ports.thresholds(actor.tenant),
-        }
+    async def list_ports(actor: Annotated[Actor, Depends(operator)]) -> PortList:
+        rows = [_port(row) for row in await ports.listed(actor.tenant)]
+        return PortList(ports=rows, **await ports.thresholds(actor.tenant))
 
     @app.get("/v1/ports/{port}/policy", tags=["ports"], summary="一个端口的策略 / policy of a port")
-    async def show_port(port: PortNumber, actor: Annotated[Actor, Depends(operator)]) -> dict[str, Any]:
-        return await ports.effective(actor.tenant, port)
+    async def show_port(port: PortNumber, actor: Annotated[Actor, Depends(operator)]) -> EffectivePolicy:
+        return EffectivePolicy(**await ports.effective(actor.tenant, port))
 
     @app.put("/v1/ports/{port}/policy", tags=["ports"], summary="设置端口策略 / set a port's policy")
-    async def put_port(port: PortNumber, body: PortBody, actor: Annotated[Actor, Depends(operator)]) -> dict[str, Any]:
+    async def put_port(port: PortNumber, body: PortBody, actor: Annotated[Actor, Depends(operator)]) -> EffectivePolicy:
         await ports.put(actor, body.policy(port))
-        return await ports.effective(actor.tenant, port)
+        return EffectivePolicy(**await ports.effective(actor.tenant, port))
 
     @app.put("/v1/policy/threshold", tags=["ports"], summary="群发门限 / the tenant's bulk threshold")
-    async def put_threshold(body: ThresholdBody, actor: Annotated[Actor, Depends(operator)]) -> dict[str, Any]:
+    async def put_threshold(body: ThresholdBody, actor: Annotated[Actor, Depends(operator)]) -> Thresholds:
         await ports.put_threshold(actor, body.threshold)
-        return await ports.thresholds(actor.tenant)
+        return Thresholds(**await ports.thresholds(actor.tenant))
 
     @app.post("/v1/ports/{port}/suspend", tags=["ports"], summary="暂停端口 / suspend a port")
     async def suspend(
         port: PortNumber, body: ReinstateBody, actor: Annotated[Actor, Depends(operator)]
-    ) -> dict[str, Any]:
+    ) -> EffectivePolicy:
         await ports.suspend(actor, port, body.reason)
-        return await ports.effective(actor.tenant, port)
+        return EffectivePolicy(**await ports.effective(actor.tenant, port))
 
     @app.post("/v1/ports/{port}/reinstate", tags=["ports"], summary="恢复端口 / reinstate a port")
     async def reinstate(
         port: PortNumber, body: ReinstateBody, actor: Annotated[Actor, Depends(operator)]
-    ) -> dict[str, Any]:
+    ) -> EffectivePolicy:
         if not await ports.reinstate(actor, port, body.reason):
             raise Problem(NOT_FOUND, zh="该端口没有被暂停", en="The port is not suspended")
-        return await ports.effective(actor.tenant, port)
+        return EffectivePolicy(**await ports.effective(actor.tenant, port))
 
 
 def _decided(result: Result) -> Decided:
@@ -292,16 +310,16 @@ def _shown(row: asyncpg.Record, now: int) -> HeldTask:
     )
 
 
-def _port(row: asyncpg.Record) -> dict[str, Any]:
+def _port(row: asyncpg.Record) -> PortRow:
     window = None if row["window_start"] is None else str(Window(row["window_start"], row["window_end"]))
-    return {
-        "port": row["port"],
-        "enterprise": row["enterprise"],
-        "tier": row["tier"],
-        "threshold": row["threshold"],
-        "window": window,
-        "fast_lane": row["fast_lane"],
-        "suspended": row["suspended_at"] is not None,
-        "changed_at": row["changed_at"],
-        "changed_by": row["changed_by"],
-    }
+    return PortRow(
+        port=row["port"],
+        enterprise=row["enterprise"],
+        tier=row["tier"],
+        threshold=row["threshold"],
+        window=window,
+        fast_lane=row["fast_lane"],
+        suspended=row["suspended_at"] is not None,
+        changed_at=row["changed_at"],
+        changed_by=row["changed_by"],
+    )
