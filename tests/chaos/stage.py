@@ -36,12 +36,16 @@ FASTEST = 2_000
 SPREAD_S = 30.0
 """Least time over which the load is spread, so that faults hit running traffic also in a short run."""
 PORTS = range(20_000, 32_000)
+PROGRESS_S = 10.0
+MANY = 20_000
+"""From so many messages on a run is a full one: the load is spread over all of a scenario's faults."""
 MOST_HERE = 4
 """Workers of a service in any scenario."""
 
 CONFIG = """
 [stack]
 demo = false
+simulators = ["smpp"]
 workers = {{ {workers} }}
 simulator_link = {{ rate = {rate}, sessions = {sessions}, window = {window} }}
 [stack.environment]
@@ -124,11 +128,22 @@ class Stage:
         return found
 
     async def sample(self) -> None:
-        """Note how many messages the carrier took, four times a second, until cancelled."""
+        """Note how many messages the carrier took, four times a second, until cancelled; say now and then how far it is."""
+        told = self.begun
         while True:
             with contextlib.suppress(httpx.HTTPError):  # a busy machine: the next look tells the same sum
                 self.samples.append((time.monotonic(), (await self.simulator())["accepted"]))
+            if self.samples and time.monotonic() - told >= PROGRESS_S:
+                told = time.monotonic()
+                print(self._progress(), flush=True)  # noqa: T201 - a full run takes minutes
             await asyncio.sleep(0.25)
+
+    def _progress(self) -> str:
+        last = f"; last fault: {self.faults[-1].what}" if self.faults else ""
+        return (
+            f"  {time.monotonic() - self.begun:5.0f} s: {self.upstream.sent:,} posted, {self.samples[-1][1]:,} taken by the"
+            f" carrier, {sum(self.upstream.retries.values()):,} requests repeated{last}"
+        )
 
     # Faults -----------------------------------------------------------------------------------------------------------
 
@@ -302,10 +317,16 @@ async def stage(
     callback: str = "",
     patience_s: float = 30.0,
     messages: int = MESSAGES,
+    faults_s: float = 0.0,
+    pace: float = 2.0,
 ) -> AsyncIterator[Stage]:
-    """Bring a stack up, let the load begin, and yield the stage; ``patience_s`` is the caller's time-out of a request."""
-    spread_s = max(SPREAD_S, messages / FASTEST)
-    rate = int(2 * messages / spread_s)
+    """Bring a stack up, let the load begin, and yield the stage.
+
+    ``patience_s`` is the caller's first time-out of a request; ``faults_s`` how long the faults take on a machine of its own, over
+    which a full run spreads its messages; ``pace`` the agreed rate as a multiple of the load's.
+    """
+    spread_s = max(SPREAD_S, messages / FASTEST, faults_s if messages >= MANY else 0.0)
+    rate = int(pace * messages / spread_s)
     config = CONFIG.format(
         workers=", ".join(f'"{service}" = {number}' for service, number in (workers or {}).items()),
         rate=rate,

@@ -12,7 +12,7 @@ from guanxin.stack.services import SERVICES
 
 async def test_every_service_killed(open_path: Path, holds) -> None:
     rounds = 3 if MESSAGES >= 20_000 else 2
-    async with stage(open_path / "s", "1 SIGKILL of each service") as s:
+    async with stage(open_path / "s", "1 SIGKILL of each service", faults_s=110) as s:
         for _ in range(rounds):
             order = list(SERVICES)
             s.chance.shuffle(order)

@@ -14,7 +14,7 @@ AWAY_S = 20.0
 
 
 async def test_engines_killed(open_path: Path, holds) -> None:
-    async with stage(open_path / "s", "2 SIGKILL of Kafka and PostgreSQL") as s:
+    async with stage(open_path / "s", "2a SIGKILL of Kafka and PostgreSQL", faults_s=90) as s:
         await s.moment(0.15, 0.3)
         for engine in ("kafka", "postgres"):
             await s.kill_and_return(engine)

@@ -24,7 +24,7 @@ CALM_S = 6.0
 @pytest.mark.parametrize("group", ["3a carrier: receipts, throttling, latency", "3b carrier: answers and links lost"])
 async def test_carrier_misbehaves(open_path: Path, holds, group: str) -> None:
     ways = list(WAYS)[:4] if group.startswith("3a") else list(WAYS)[4:]
-    async with stage(open_path / "s", group) as s:
+    async with stage(open_path / "s", group, faults_s=70 if group.startswith("3a") else 105) as s:
         for what in ways:
             seconds, change = WAYS[what]
             await asyncio.sleep(CALM_S)

@@ -46,7 +46,7 @@ async def _no_bind_too_many(s: Stage) -> None:
 
 
 async def test_workers_join_leave_and_die(open_path: Path, holds) -> None:
-    async with stage(open_path / "s", "4a dispatch workers join, leave, die, freeze") as s:
+    async with stage(open_path / "s", "4a dispatch workers join, leave, die, freeze", faults_s=140) as s:
         await s.moment(0.1, 0.2)
         begun = s.fault("a second and a third worker join")
         await s.scale("dispatch", 3)
@@ -85,7 +85,7 @@ async def _freeze(s: Stage, name: str) -> None:
 
 async def test_worker_cut_off(open_path: Path, holds) -> None:
     name = "4b a dispatch worker cut off from PostgreSQL, then from Kafka"
-    async with stage(open_path / "s", name) as s:
+    async with stage(open_path / "s", name, faults_s=90) as s:
         ports = {item["kind"]: item["ports"] for item in s.stack.document["components"]}
         async with (
             wire(ports["database"]["postgres"]) as database,

@@ -28,7 +28,7 @@ async def test_rolling_restart(open_path: Path, holds) -> None:
 
 
 async def test_scaling(open_path: Path, holds) -> None:
-    async with stage(open_path / "s", "5b every service 1 → 4 → 1") as s:
+    async with stage(open_path / "s", "5b every service 1 → 4 → 1", faults_s=75) as s:
         for service in ("dispatch", "spamfilter", "review", "billing-sync", "ingest"):
             for workers in (4, 1):
                 made = s.fault(f"{service} to {workers}")
