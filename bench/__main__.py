@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import runpy
+import signal
 import sys
 from pathlib import Path
 
@@ -33,6 +34,8 @@ def main(arguments: list[str]) -> int:
     if name not in known:
         print(f"no benchmark is called {name}; there are: {', '.join(known)}", file=sys.stderr)
         return 2
+    # Asked to end, a benchmark still stops the stack and the programs it started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.path.insert(0, str(HERE))
     sys.argv = [f"bench {name}", *rest]
     runpy.run_path(str(HERE / f"{name.replace('-', '_')}.py"), run_name="__main__")

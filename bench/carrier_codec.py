@@ -1,14 +1,17 @@
-"""Carrier codecs and sessions: microseconds a message, best of many short rounds, one line a dialect.
+"""Carrier protocols: PDUs a second of each codec, submits a second of each session, ours beside foreign implementations.
 
-``python bench/carrier_codec.py``. The codec column is submit written, its answer read, a report read and answered: what a client
-spends on a message and its report. The session columns are both sides of the same through the engine, in batches of 50.
+``make bench NAME=carrier-codec``. Codec figures are the best of many short rounds; session figures are one run each.
+Foreign ones (SMSGate's sms-core, npm smpp, Jasmin, smpplib) run unchanged in processes of their own, given our frames.
 """
 
 from __future__ import annotations
 
+import argparse
 import time
 from collections.abc import Callable
 from dataclasses import replace
+
+from wire import foreign, sessions
 
 from carrier.dialect import Credentials, Dialect
 from carrier.dialects import NAMES, dialect
@@ -82,11 +85,88 @@ def session(made: Dialect) -> dict[str, float]:
     return {"client": ours / BATCH * 1e6, "server": theirs / BATCH * 1e6}
 
 
-def main() -> None:
-    for name in NAMES:
+PARTS = ("submit", "read submit", "report")
+"""What every implementation can be asked: a submit written, a submit read, a report read."""
+
+
+def order(made: Dialect) -> dict[str, object]:
+    """The same frames for everybody."""
+    submit = made.submit(Submit("95598", "13800000001", CONTENT, 8), 5)
+    told = made.deliver(report(made.message_id(77, WALL, submit)), 6)
+    return {
+        "do": "codec", "protocol": made.name, "submit": submit.hex(), "report": told.hex(), "content": CONTENT.hex(),
+    }  # fmt: skip
+
+
+def codecs(names: list[str], others: list[foreign.Peer]) -> None:
+    """PDUs a second and core, ours first; what a foreign one needs of our time behind it."""
+    print("PDUs a second on one core; in brackets how many times as fast ours is")
+    print(f"{'':8} {'':18}" + "".join(f"{part:>24}" for part in PARTS))
+    for name in names:
         made = dialect(name)
-        figures = codec(made) | session(made)
-        print(f"{name:8}" + "".join(f"  {key} {value:.2f}" for key, value in figures.items()) + "  us")
+        own = codec(made)
+        print(f"{name:8} {'ours':18}" + "".join(f"{1e6 / own[part]:>18,.0f}      " for part in PARTS))
+        for peer in others:
+            if name in peer.protocols:
+                took = peer.ask(order(made))
+                cells = (f"{1e6 / took[part]:>18,.0f} {took[part] / own[part]:>4.1f}x" for part in PARTS)
+                print(f"{'':8} {peer.name:18}" + "".join(f"{cell:>24}" for cell in cells), flush=True)
+
+
+def engines(names: list[str]) -> None:
+    """Microseconds of a message with its report through both sides of a session, in memory."""
+    print("\nOne message and its report through the session engine in memory, microseconds")
+    for name in names:
+        took = session(dialect(name))
+        print(f"{name:8} provider {took['client']:.2f}, carrier {took['server']:.2f}")
+
+
+def rates(names: list[str], others: list[foreign.Peer], count: int, window: int) -> None:
+    """Submits a second of one session to the simulator, ours first."""
+    print(f"\nSubmits a second of one session with a window of {window}, to our simulator in a process of its own")
+    for name in names:
+        with sessions.simulator(name) as (port, http_port):
+            sessions.ours(name, port, count // 10, window, CONTENT)
+            own = count / sessions.ours(name, port, count, window, CONTENT)
+            print(f"{name:8} {'ours':18}{own:>12,.0f}")
+            wanted = count + count // 10
+            for peer in others:
+                if name not in peer.protocols:
+                    continue
+                share = count // 4
+                asked = {
+                    "do": "pump", "protocol": name, "port": port, "account": sessions.ACCOUNT, "window": window,
+                    "password": sessions.PASSWORD, "count": share, "content": CONTENT.hex(),
+                    "message": foreign.message_for_java(name),
+                }  # fmt: skip
+                rate = share / peer.ask(asked)["seconds"]
+                wanted += share
+                print(f"{'':8} {peer.name:18}{rate:>12,.0f}   ours {own / rate:.1f}x", flush=True)
+            # A client that lost some would look fast.
+            assert foreign.waited(lambda: sessions.counted(http_port) == wanted, 5), sessions.counted(http_port)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="bench carrier-codec", description=__doc__)
+    parser.add_argument("--protocol", action="append", choices=NAMES)
+    parser.add_argument("--part", action="append", choices=["codecs", "engines", "rates"])
+    parser.add_argument("--messages", type=int, default=40_000)
+    parser.add_argument("--window", type=int, default=50)
+    parser.add_argument("--alone", action="store_true", help="without the foreign implementations")
+    options = parser.parse_args()
+    names = options.protocol or list(NAMES)
+    parts = options.part or ["codecs", "engines", "rates"]
+    found = [] if options.alone or parts == ["engines"] else foreign.peers()
+    for peer in found:
+        if peer.missing:
+            print(f"without {peer.name}: {peer.missing}")
+    others = [peer for peer in found if not peer.missing]
+    if "codecs" in parts:
+        codecs(names, others)
+    if "engines" in parts:
+        engines(names)
+    if "rates" in parts:
+        rates(names, others, options.messages, options.window)
 
 
 if __name__ == "__main__":

@@ -113,10 +113,10 @@ async def stretch(
     )
 
 
-async def warm(stack: load.Stack, messages: int, patience_s: float) -> None:
+async def warm(stack: load.Stack, messages: int, patience_s: float, carrier: str = "") -> None:
     """Let a just-started stack, its Java above all, get used to work."""
     if messages:
-        await stretch(stack, messages, tasks(stack, messages, first=90_000_000), patience_s)
+        await stretch(stack, messages, tasks(stack, messages, first=90_000_000), patience_s, carrier)
 
 
 def tasks(

@@ -88,6 +88,7 @@ def main() -> None:
             carrier.start()
             proxy.start(lambda: listens(port))
             with load.stack(folder / "stack", config) as stack:
+                asyncio.run(cases.warm(stack, options.warm, options.patience, carrier.url))
                 runs = [asyncio.run(_run(stack, options, carrier.url)) for _ in range(options.runs)]
         finally:
             proxy.stop()
