@@ -43,9 +43,10 @@ class Served:
     runtime: Runtime
 
     async def hold(self, text: str, total: int = 60, *, port: str = "10655001", user: str = "crm", **more: Any) -> str:
-        """Hold a task and return its id."""
+        """Hold a task, or one more chunk of ``task``, and return the task's id."""
         now = self.runtime.clock.wall_ms()
         chunk_id, task_id = (ids.new_id(now, os.urandom(10)) for _ in range(2))
+        task_id = more.get("task", task_id)
         entry = Entry(
             task_id=task_id,
             first=0,
@@ -54,6 +55,7 @@ class Served:
             pieces=[text],
             expires_at=now + 3_600_000,
             task_total=total,
+            task_chunks=more.get("chunks", 1),
             user=user,
         )
         chunk = Chunk(

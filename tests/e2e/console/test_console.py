@@ -82,6 +82,36 @@ async def test_the_task_page_shows_why_and_a_rejection_cites_a_standard(served, 
     assert tuple(row) == ("rejected", "YW-2", "reviewer")
 
 
+async def test_what_the_reviewer_did_not_see_is_never_part_of_his_decision(served, browse):
+    task = await served.hold(LOAN, 60, chunks=3)
+    person = await browse()
+    await person.at_queue("reviewer")
+    page = person.page
+    await page.goto(f"{served.url}/tasks/{task}")
+    await served.hold(LOAN, 60, task=task, chunks=3, word="贷款")
+    await page.keyboard.press("a")
+    await expect(page.locator(".gx-toast")).to_contain_text("有新内容到达")
+    assert await served.state(task) == "queued"
+    assert len(person.complaints) == 1
+    assert "409" in person.complaints.pop()
+    await page.locator(".gx-toast button", has_text="重新查看").click()
+    await expect(page.locator(".rv-side mark").first).to_have_text("贷款")
+    await page.keyboard.press("a")
+    await page.wait_for_url("**/queue")
+    await expect(page.locator(".gx-empty")).to_be_visible()
+    # After the decision it is an item of its own, which says so and leads to the decision before.
+    await served.hold(LOAN, 60, task=task, chunks=3, word="立即领取")
+    await expect(page.locator(".rv-row")).to_contain_text("决定之后到达")
+    await page.keyboard.press("j")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#rv-rounds")).to_contain_text("须单独审核")
+    await page.click("#gx-language")
+    await expect(page.locator("#rv-rounds")).to_contain_text("Earlier decision #1 Approved Decided by reviewer")
+    await page.locator("#rv-rounds a").click()
+    await page.wait_for_url(f"**/tasks/{task}")
+    await expect(page.locator("#rv-rounds")).to_contain_text("What arrived later #2 Queued")
+
+
 async def test_an_approval_on_the_task_page_leads_on_and_can_still_be_undone(served, browse):
     first = await served.hold(BILL, 60)
     second = await served.hold(LOAN, 60, port="10655002")
