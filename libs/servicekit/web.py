@@ -12,6 +12,7 @@ import msgspec
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.telemetry import TelemetryConfig
 from opentelemetry.trace import SpanKind
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -41,13 +42,23 @@ MAX_BODY_OCTETS = 1024 * 1024
 
 REFUSED = define("request.refused", 400, "请求被拒绝", "The request is refused")
 _QUIET = ("/health/live", "/health/ready", "/metrics")
+_NO_TELEMETRY: TelemetryConfig = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": False,
+}
+"""FastAPI's own spans and logs hold paths, queries and the text of exceptions, and so numbers and contents; ours are in `_Observed`."""
 
 
 def build_app(
     runtime: Runtime, *, title: str, description: str = "", version: str = "1", max_body_octets: int = MAX_BODY_OCTETS
 ) -> FastAPI:
     """Return a FastAPI application with everything the services share; add your routes to it."""
-    app = FastAPI(title=title, description=description, version=version, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title=title, description=description, version=version, docs_url=None, redoc_url=None, telemetry=_NO_TELEMETRY
+    )
     _add_handlers(app)
     _add_operations(app, runtime)
     apidoc.describe(app)

@@ -8,6 +8,10 @@ from typing import Annotated
 import httpx
 import pytest
 from fastapi import Query
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from pydantic import BaseModel, Field, field_validator
 
 from servicekit import metrics, problems
@@ -214,3 +218,19 @@ def test_problem_codes_are_unique():
 )
 def test_language(header, language):
     assert problems.language_of(header) == language
+
+
+async def test_a_request_has_one_span_without_its_path_query_or_fault(client, monkeypatch):
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    # Wherever spans come from, the framework included.
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
+    await client.get("/health/live")
+    assert exporter.get_finished_spans() == ()
+    await client.post("/things/13912345678?limit=5&to=13912345678", json={"name": "abc"})
+    await client.post("/things/13912345678?limit=10", json={"name": "13912345678"})
+    await client.post("/things/fault", json={"name": "abc"})
+    spans = exporter.get_finished_spans()
+    assert [span.name for span in spans] == ["POST /things/{thing}"] * 3
+    assert [span.attributes["http.response.status_code"] for span in spans] == [200, 422, 500]
+    assert "13912345678" not in "".join(span.to_json() for span in spans)
