@@ -67,6 +67,7 @@ class Leases:
         self._moving: asyncio.Task[None] | None = None
         self._releasing: set[tuple[str, int]] = set()
         self._stopping = False
+        self._ticking = asyncio.Lock()
         self._tick_now = asyncio.Event()
         self._never_shared: set[str] = set()
 
@@ -98,7 +99,8 @@ class Leases:
         try:
             while not self._stopping:
                 try:
-                    settled = await self.tick()
+                    async with self._ticking:
+                        settled = await self.tick()
                 except OUTAGES as error:
                     log.warning("lease_waiting", reason=str(error))
                     settled = False
@@ -114,6 +116,8 @@ class Leases:
         """Drain every session, give every slot back.  Called after the pump stopped granting and quiesced."""
         self._stopping = True
         self._tick_now.set()
+        async with self._ticking:
+            pass  # a tick in hand may just be taking a slot: it is given back with the others
         if self._moving is not None:
             await asyncio.gather(self._moving, return_exceptions=True)
         sessions = [s for link in self._pump.links.values() for s in link.sessions.values()]
@@ -163,7 +167,7 @@ class Leases:
         takeable = self._observer.takeable(rows, self._owner, now)
         metrics.SLOTS_UNOWNED.set(len(takeable))
         taken = 0
-        for row in leases.to_acquire(rows, takeable, self._owner, len(alive)):
+        for row in [] if self._stopping else leases.to_acquire(rows, takeable, self._owner, len(alive)):
             taken += await self._acquire(row)
         if not taken and self._moving is None:
             chosen = leases.to_release(rows, self._owner, len(alive), now - self._moved_at)
