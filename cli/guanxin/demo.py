@@ -1,7 +1,8 @@
 """``python -m guanxin.demo``: a few minutes of a platform's life in some seconds, told as it happens.
 
-Sends a verification code, a bank notice, a long text, a bulk task that review holds, a burst that screening stops, a reply and
-an opt-out; waits for what the platform really says of each, and ends with exit code 1 when that is not what it should be.
+Sends a verification code, a bank notice, a long text, a message through every carrier, a bulk task that review holds, a burst
+that screening stops, replies and an opt-out; waits for what the platform really says of each, and ends with exit code 1 when that
+is not what it should be.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from guanxin.stack.seed import BANK, CODES, POWER, SHOP
 PATIENCE_S = 45.0
 BURST, THRESHOLD = 40, 30
 BULK = 60
+PREFIXES = ("138", "130", "133", "192", "170")
+"""First digits of phones of China Mobile, China Unicom, China Telecom, the Broadcasting network and a virtual operator."""
 
 LONG_TEXT = (
     "【示范电力】尊敬的客户：因线路检修，您所在的幸福路片区计划于{day}08:30至17:30停电，请提前做好准备。"
@@ -66,10 +69,10 @@ class Demo:
         self._run = secrets.randbelow(9_000) + 1_000
         self._next = 0
 
-    def number(self) -> str:
-        """Return a recipient no run before had, with luck, and no other scene has."""
+    def number(self, prefix: str = "") -> str:
+        """Return a recipient no run before had, with luck, and no other scene has; the carriers take turns."""
         self._next += 1
-        return f"138{self._run:04d}{self._next:04d}"
+        return f"{prefix or PREFIXES[self._next % len(PREFIXES)]}{self._run:04d}{self._next:04d}"
 
     def verification_code(self) -> Scene:
         """A code matches its port's approved template and goes first."""
@@ -88,9 +91,9 @@ class Demo:
         message = self._message(BANK.port, number, text, "notice")
         final = self._until_final(message)
         self._reply(number, BANK.port, "收到，谢谢")
-        reply = self._until(lambda: self._replies(number), "reply")
-        words = t("，客户回复：", ", the customer replied: ") + reply[0]["text"]
-        well = _delivered(final) and reply[0]["message_id"] == message
+        reply = self._reply_of(number)
+        words = t("，客户回复：", ", the customer replied: ") + reply["text"]
+        well = _delivered(final) and reply["message_id"] == message
         return Scene(
             t("账户通知与回复", "bank notice and reply"),
             show.state(final["state"]) + words,
@@ -110,6 +113,31 @@ class Demo:
         )
         well = _delivered(final) and receipts == len(final["segments"]) > 1
         return Scene(t("长短信", "long text"), happened, f"guanxin message show {message}", well)
+
+    def every_carrier(self) -> Scene:
+        """A message to a phone of every carrier, each over its own link, and every phone answers."""
+        sent = [self._message_to(prefix) for prefix in PREFIXES]
+        finals = [(number, self._until_final(message)) for number, message in sent]
+        ways = [str(final["segments"][0]["link"]) for _, final in finals]
+        for number, _ in finals:
+            self._reply(number, BANK.port, "收到")
+        replies = [self._reply_of(number) for number, _ in finals]
+        links = ", ".join(sorted(set(ways)))
+        happened = t(f"{len(finals)} 条送达并回复，经由 {links}", f"{len(finals)} delivered and answered, by {links}")
+        well = all(
+            _delivered(final) and reply["message_id"] == message
+            for (_, message), (_, final), reply in zip(sent, finals, replies, strict=True)
+        )
+        return Scene(t("各运营商", "every carrier"), happened, "guanxin links", well)
+
+    def _reply_of(self, number: str) -> dict[str, Any]:
+        found: list[dict[str, Any]] = self._until(lambda: self._replies(number), "reply")
+        return found[0]
+
+    def _message_to(self, prefix: str) -> tuple[str, str]:
+        number = self.number(prefix)
+        text = f"【示范银行】您{self._run}号卡片的账单已出，请及时查看。"
+        return number, self._message(BANK.port, number, text, "notice")
 
     def undelivered(self) -> Scene:
         """A phone that is not reachable: the carrier's receipt says so."""
@@ -211,6 +239,11 @@ class Demo:
         for simulator in self._platform.simulators():
             self._platform.outside("POST", f"{simulator}/mo", {"from": number, "to": port, "text": text})
 
+    def carriers(self) -> list[tuple[str, dict[str, int]]]:
+        """Return each simulated carrier's own counts."""
+        documents = [self._platform.outside("GET", f"{url}/stats") for url in self._platform.simulators()]
+        return [row for document in documents for row in document["gateways"].items()]
+
     def _until(self, ask: Callable[[], Any], what: str) -> Any:
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
@@ -234,10 +267,28 @@ def _milliseconds(message: dict[str, Any], state: str) -> str:
     return str(times[0] - message["accepted_at"]) if times else "?"
 
 
+def _by_carrier(rows: list[tuple[str, dict[str, int]]]) -> Table:
+    """Return what each simulated carrier counted since it started: the other side's word."""
+    table = Table(box=None, pad_edge=False, title=t("运营商侧计数", "The carriers' own counts"), title_justify="left")
+    table.add_column(t("协议", "protocol"))
+    columns = {
+        "sessions": ("会话", "sessions"),
+        "accepted": ("收到", "accepted"),
+        "receipts_answered": ("回执", "receipts"),
+        "mo_answered": ("回复", "replies"),
+    }
+    for heading in columns.values():
+        table.add_column(t(*heading), justify="right")
+    for name, counts in rows:
+        table.add_row(name, *(str(counts[column]) for column in columns))
+    return table
+
+
 SCENES: tuple[Callable[[Demo], Scene], ...] = (
     Demo.verification_code,
     Demo.bank_notice,
     Demo.long_text,
+    Demo.every_carrier,
     Demo.undelivered,
     Demo.held_bulk,
     Demo.spam_text,
@@ -264,6 +315,7 @@ def main() -> int:
         mark = "[green]✓[/]" if scene.well else "[red]✗[/]"
         table.add_row(mark, scene.title, scene.happened, scene.look)
     output.results().print(table)
+    output.results().print(_by_carrier(demo.carriers()))
     return 0 if all(scene.well for scene in scenes) else 1
 
 

@@ -13,6 +13,9 @@ from typing import Any
 SENT = ("submitted", "delivered", "unknown")
 """States that say a carrier accepted the message.  `failed` does not: it may have been refused, which the carrier counts apart."""
 
+COUNTED = ("submits", "accepted", "rejected", "distinct", "duplicates", "unjoined", "receipts_sent", "sessions_max")
+"""What of the carriers' counts is shown; all of it can be added up."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
@@ -24,6 +27,8 @@ class Ledger:
     lost: int = 0
     duplicated: int = 0
     unaccounted: int = 0
+    gateways: dict[str, dict[str, int]] = field(default_factory=dict)
+    """The carriers' counts by gateway, where there is more than one."""
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -37,6 +42,7 @@ class Ledger:
             "accepted": self.accepted,
             "states": self.states,
             "carrier": self.carrier,
+            "gateways": self.gateways,
             "lost": self.lost,
             "duplicated": self.duplicated,
             "unaccounted": self.unaccounted,
@@ -50,9 +56,18 @@ def compare(ours: dict[str, Any], theirs: Sequence[dict[str, Any]]) -> Ledger:
     unaccounted = ours["accepted"] - sum(ours["states"].values())
     if not theirs:
         return Ledger(ours["accepted"], states, None, unaccounted=unaccounted)
-    names = ("submits", "accepted", "rejected", "distinct", "duplicates", "unjoined", "receipts_sent", "sessions_max")
-    carrier = {name: sum(int(each.get(name, 0)) for each in theirs) for name in names}
+    carrier = {name: sum(int(each.get(name, 0)) for each in theirs) for name in COUNTED}
     carrier["max_submits_in_1s"] = max(int(each["max_submits_in_1s"]) for each in theirs)
     sent = sum(states.get(name, 0) for name in SENT)
     lost = max(0, sent - carrier["distinct"])
-    return Ledger(ours["accepted"], states, carrier, lost, carrier["duplicates"], unaccounted)
+    return Ledger(ours["accepted"], states, carrier, lost, carrier["duplicates"], unaccounted, _gateways(theirs))
+
+
+def _gateways(theirs: Sequence[dict[str, Any]]) -> dict[str, dict[str, int]]:
+    """Return the counts of each gateway, none when there is only one."""
+    found = {
+        name: {column: int(counts.get(column, 0)) for column in COUNTED}
+        for each in theirs
+        for name, counts in each.get("gateways", {}).items()
+    }
+    return found if len(found) > 1 else {}

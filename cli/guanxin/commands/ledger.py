@@ -52,6 +52,8 @@ def _print(result: Ledger) -> None:
         table.add_row(f"  {show.state(name)}", f"{count:,}")
     if result.carrier is not None:
         table.add_row(t("运营商收到（去重）", "carriers saw, distinct"), f"{result.carrier['distinct']:,}")
+        for name, counts in result.gateways.items():
+            table.add_row(f"  {name}", f"{counts['distinct']:,}")
         table.add_row(t("丢失", "lost"), _flag(result.lost))
         table.add_row(t("重复", "duplicated"), f"{result.duplicated:,}")
     table.add_row(t("无状态", "in no state"), _flag(result.unaccounted))

@@ -57,7 +57,11 @@ def links(context: typer.Context, *, json_: Annotated[bool, _JSON] = False) -> N
 
 
 def _rows(link: dict[str, Any]) -> list[list[str]]:
-    head = [link["name"], link["protocol"], link["state"], str(link["rate"])]
+    protocol = str(link["protocol"])
+    if link.get("listens"):
+        # Where the carrier calls us, its receipts and replies come by this port and not by our sessions.
+        protocol += t(f"，监听 {link['listens']}", f", listens on {link['listens']}")
+    head = [link["name"], protocol, link["state"], str(link["rate"])]
     rows: list[list[str]] = []
     for session in link["sessions"]:
         state = str(session["state"])
