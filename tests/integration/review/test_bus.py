@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from pathlib import Path
 
+import msgspec
 import pytest
 import pytest_asyncio
 
@@ -17,6 +18,7 @@ from bus.producer import Producer
 from bus.replay import read_back
 from contracts import envelope, topics
 from contracts.events.review import ChunkReleased, Decision, MessagesDecided
+from contracts.events.spamfilter import Finding, Judgement, Verdict
 from contracts.lanes import LANES
 from contracts.topics import Topic
 from review.domain import checklist as checklists
@@ -185,3 +187,41 @@ async def test_a_crash_between_commit_and_publish_emits_the_same_again(bench, bu
         by_id.setdefault(event.id, []).append(event.data)
     assert all(copy == copies[0] for copies in by_id.values() for copy in copies)
     assert await bench.database.fetchval("select sum(messages) from content_count") == 110
+
+
+async def test_what_arrives_after_the_approval_with_a_finding_is_not_released_with_it(bench, bus, make, clock):
+    bus.start(bench.gate)
+    first, second, third = make.task(PLAIN, 1_500)
+    task = first.chunk.entries[0].task_id
+
+    async def decided(number):
+        async def there():
+            return await bench.database.fetchval("select count(*) from gate") == number
+
+        await until(there)
+
+    await bus.post([first])
+    await decided(1)
+    whole_day = Hours(Window(0, 1440), every_day=True)
+    policies = PolicyStore(Tier.HIGH, 50)
+    desk = Desk(bench.database, clock, policies, CHECKLIST, whole_day, Window(0, 1440), claim_ms=60_000)
+    clockwork = Clockwork(bench.database, clock, CHECKLIST, refusals_to_suspend=5, keep_days=30)
+    relay = Relay("review.releases", bench.database, bus.producer, Releases(), older_than_s=0.0)
+    await desk.approve(Actor("t1", "wei", "reviewer"), [task])
+    clock.advance(10_000)
+    await clockwork.tick()
+    finding = Finding("fin-01", "finance", "hold", (0, 2), "贷款")
+    marked = [Judgement(0, 3, Verdict.HOLD, "keyword_hold", [finding])]
+    await bus.post([msgspec.structs.replace(second, judgements=marked), third])
+    await decided(3)
+    await relay.once()
+    assert messages(await bus.released()) == 1_497
+    late = await bench.database.fetchval("select task_id from item where late_of = $1 and state = 'queued'", task)
+    await desk.approve(Actor("t1", "li", "reviewer"), [late])
+    clock.advance(10_000)
+    await clockwork.tick()
+    await relay.once()
+    (last,) = [r for r in await bus.released() if r.by == "li"]
+    assert (last.chunk.chunk_id, last.indices) == (second.chunk.chunk_id, [0, 1, 2])
+    released = await bus.released()
+    assert len({r.release_id for r in released}) == len(released) == 4
