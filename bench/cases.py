@@ -24,6 +24,7 @@ from httpload import Traffic
 CONFIG = """
 [stack]
 demo = false
+simulators = ["smpp"]
 workers = {{ dispatch = {workers} }}
 simulator_link = {{ rate = {rate}, sessions = {sessions}, window = {window} }}
 """

@@ -20,6 +20,7 @@ import load
 CONFIG = """
 [stack]
 demo = false
+simulators = ["smpp"]
 workers = {{ dispatch = {workers} }}
 simulator_link = {{ rate = 1000000, sessions = {sessions}, window = {window} }}
 """

@@ -23,6 +23,7 @@ from guanxin.stack.seed import POWER
 CONFIG = f"""
 [stack]
 demo = false
+simulators = ["smpp"]
 simulator_link = {{ rate = 1000000, sessions = {sink.SESSIONS}, window = {sink.WINDOW} }}
 [stack.environment]
 GUANXIN_WEBHOOK_PRIVATE_TARGETS = "true"
