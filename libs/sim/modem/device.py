@@ -16,7 +16,7 @@ from gsm import Command, Submit
 from sim.carrier.schedule import Schedule
 from sim.modem import storage
 from sim.modem.arrivals import Arrivals
-from sim.modem.behaviour import Behaviour, Fate
+from sim.modem.behaviour import Behaviour, Fate, ReportPlan
 from sim.modem.calls import Call, Refused, Reply, parse
 from sim.modem.card import SimCard
 from sim.modem.faults import ModemFaults
@@ -288,20 +288,19 @@ class Device:
         reference, self._reference = self._reference, (self._reference + 1) & 0xFF
         if isinstance(pdu, Submit):
             self.network.sent(self.identity.number, pdu)
-        if pdu.tp_srr:
-            self._plan_reports(pdu, reference, after_s)
-        self.arrivals.bring()  # a report may come before its answer
+        plan = self.behaviour.reports(pdu.tp_da.number) if pdu.tp_srr else None
+        if plan is not None and plan.delay_s < 0:
+            self._put_reports(plan, pdu, reference, self.now)
+            self.arrivals.bring()
         if self.behaviour.hits(self.faults.drop_response):
             self.counts["unanswered"] += 1
             self.answer([], after_s)
         else:
             self.answer([f"{answered}: {reference}", "OK"], after_s)
+        if plan is not None and plan.delay_s >= 0:
+            self._put_reports(plan, pdu, reference, self.now + after_s + plan.delay_s)
 
-    def _plan_reports(self, pdu: Submit | Command, reference: int, after_s: float) -> None:
-        plan = self.behaviour.reports(pdu.tp_da.number)
-        if plan is None:
-            return
-        due = self.now if plan.delay_s < 0 else self.now + after_s + plan.delay_s
+    def _put_reports(self, plan: ReportPlan, pdu: Submit | Command, reference: int, due: float) -> None:
         reports = [self.network.report(reference, pdu, state, self.wall) for state in plan.states]
         if plan.wrong_first:
             strange = (reference + 128) & 0xFF

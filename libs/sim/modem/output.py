@@ -59,7 +59,9 @@ class Output:
         """
         behaviour = self._behaviour
         noisy = behaviour.hits(behaviour.faults.garbage)
-        pieces = [framed([line]) for line in lines]
+        # Only the first line of what a command tells, and the result, begin with a line end: a PDU stands right below its head.
+        starts = {0, len(lines) - 1}
+        pieces = [(b"\r\n" if at in starts else b"") + ended(line) for at, line in enumerate(lines)]
         for code in codes:
             at = behaviour.place(len(pieces))
             if code.torn:
@@ -91,4 +93,9 @@ class Output:
 
 def framed(lines: Sequence[str]) -> bytes:
     """Return lines as modems frame them: the first between line ends, the rest each with one behind it."""
-    return b"\r\n" + b"".join(line.encode("latin-1", "replace") + b"\r\n" for line in lines)
+    return b"\r\n" + b"".join(map(ended, lines))
+
+
+def ended(line: str) -> bytes:
+    """Return a line with its end."""
+    return line.encode("latin-1", "replace") + b"\r\n"

@@ -1,8 +1,9 @@
-"""Our PDUs as other implementations read and write them: smspdudecoder and python-messaging."""
+"""Our PDUs and alphabets as other implementations read and write them: smspdudecoder, python-messaging, gsmcodecs."""
 
 from io import StringIO
 
 import pytest
+from gsmcodecs.charmaps import GSMCHARMAPS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from messaging.sms import SmsDeliver, SmsSubmit
@@ -14,6 +15,7 @@ from gsm import (
     Deliver,
     Frame,
     Options,
+    StatusReport,
     Submit,
     Timestamp,
     address_of,
@@ -25,6 +27,9 @@ from gsm import (
     submits,
 )
 from smstext.alphabet import SEPTETS_OF
+from smstext.national import alphabet
+
+SPDU, PM = "PyPI smspdudecoder 2.2.0", "PyPI python-messaging 0.5.13"
 
 # 0x09 is the capital Ç in the standard and small in some libraries; form feed, CR and LF are not in all of them.
 GSM = "".join(sorted(set(SEPTETS_OF) - set("Ç\f\r\n")))
@@ -39,7 +44,7 @@ def without_ghost(text: str, pdu: Submit | Deliver) -> str:
 
 @settings(max_examples=150, deadline=None)
 @given(TEXTS, NUMBERS, st.sampled_from([8, 16]))
-def test_smspdudecoder_reads_our_submits(text: str, number: str, width: int) -> None:
+def submits_read_by_smspdudecoder(text: str, number: str, width: int) -> None:
     options = Options(width=width, reference=7)
     for pdu in submits(text * 4, Address(number, 0x91), options):
         other = OtherSubmit.decode(StringIO(encode_frame(Frame(pdu)).hex().upper()))
@@ -55,9 +60,22 @@ def test_smspdudecoder_reads_our_submits(text: str, number: str, width: int) -> 
             }  # fmt: skip
 
 
+def test_smspdudecoder_reads_our_submits(shown) -> None:
+    submits_read_by_smspdudecoder()
+    shown(
+        "gsm-pdu",
+        "writer",
+        "SUBMIT, gsm7",
+        "SUBMIT, ucs2",
+        "SUBMIT, long, 8-bit reference",
+        "SUBMIT, long, 16-bit reference",
+        peer=SPDU,
+    )
+
+
 @settings(max_examples=150, deadline=None)
 @given(TEXTS.filter(bool), NUMBERS)
-def test_both_read_our_delivers(text: str, number: str) -> None:
+def delivers_read_by_both(text: str, number: str) -> None:
     wide = any(char not in SEPTETS_OF for char in text)
     text = text[:70]
     length, octets = encode_user_data(text, 8 if wide else 0)
@@ -80,11 +98,17 @@ def test_both_read_our_delivers(text: str, number: str) -> None:
     assert third.text == text
 
 
+def test_both_read_our_delivers(shown) -> None:
+    delivers_read_by_both()
+    for peer in (SPDU, PM):
+        shown("gsm-pdu", "writer", "DELIVER, gsm7", "DELIVER, ucs2", peer=peer)
+
+
 @settings(max_examples=100, deadline=None)
 @given(
     st.one_of(st.text(alphabet=GSM, min_size=1, max_size=400), st.text(alphabet="你好电费", min_size=1, max_size=200))
 )
-def test_we_read_what_python_messaging_writes(text: str) -> None:
+def submits_of_python_messaging(text: str) -> None:
     message = SmsSubmit("+8613800000000", text)
     found = []
     for part in message.to_pdu():
@@ -98,8 +122,56 @@ def test_we_read_what_python_messaging_writes(text: str) -> None:
         assert totals == {len(found)}
 
 
+def test_we_read_what_python_messaging_writes(shown) -> None:
+    submits_of_python_messaging()
+    shown("gsm-pdu", "reader", "SUBMIT, gsm7", "SUBMIT, ucs2", "SUBMIT, long, 8-bit reference", peer=PM)
+
+
 @pytest.mark.parametrize("text", ["Hi [1] €5", "你好"])
-def test_single_messages_are_the_same_octets(text: str) -> None:
+def test_single_messages_are_the_same_octets(text: str, shown) -> None:
     (other,) = SmsSubmit("+8613800000000", text).to_pdu()
     (pdu,) = submits(text, address_of("+8613800000000"), Options(report=False))
     assert encode_frame(Frame(pdu)).hex().upper() == other.pdu
+    shown("gsm-pdu", "writer", "SUBMIT, the same octets", peer=PM)
+
+
+@pytest.mark.parametrize("state", [0x00, 0x21, 0x46, 0x65])
+def test_python_messaging_reads_our_status_reports(state: int, shown) -> None:
+    report = StatusReport(
+        tp_mr=7,
+        tp_ra=address_of("+8613800138000"),
+        tp_scts=Timestamp(30, 1, 2, 3, 4, 5),
+        tp_dt=Timestamp(30, 1, 2, 3, 4, 6),
+        tp_st=state,
+    )
+    other = SmsDeliver(encode_frame(Frame(report, address_of("+8613800571500"))).hex().upper())
+    assert other.csca == "+8613800571500"
+    assert other.sr["recipient"] == "+8613800138000"
+    assert other.sr["status"] == state
+    # It leaves the zone out and gives the digits of the wire.
+    assert str(other.sr["scts"]) == "2030-01-02 03:04:05"
+    assert str(other.sr["dt"]) == "2030-01-02 03:04:06"
+    shown("gsm-pdu", "writer", "STATUS-REPORT", peer=PM)
+
+
+# The Indian locking tables have a comma at 0x2C and Telugu's single shift table the euro sign, as two of three say that we
+# compared; 0x1B of a single shift table is reserved, which each shows in its own way.
+OF_OUR_OWN = {0x2C: ",", 0x65: "€"}
+
+
+@pytest.mark.parametrize("language", range(14))
+def test_national_tables_are_those_of_gsmcodecs(language: int, shown) -> None:
+    """Code by code, the tables themselves: its codec chooses the single shift table by the locking one's language."""
+    tables = GSMCHARMAPS[language]
+    ours = alphabet(language, language)
+    for code in (code for code in range(128) if code != 0x1B):
+        theirs = tables.get("locking", {}).get("decode", {}).get(code)
+        if theirs is not None:
+            expected = OF_OUR_OWN[code] if language >= 4 and code == 0x2C else chr(theirs)
+            assert ours.decode(bytes((code,))) == expected
+        shifted = tables["singleShift"]["decode"].get(code)
+        if language == 12 and code == 0x65:
+            shifted = ord(OF_OUR_OWN[code])
+        if shifted is not None:
+            assert ours.decode(bytes((0x1B, code))) == chr(shifted)
+    shown("gsm-pdu", "writer", "alphabets, default and 13 national", peer="PyPI gsmcodecs 1.0.0")

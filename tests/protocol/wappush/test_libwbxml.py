@@ -65,20 +65,35 @@ def run(tool: str, arguments: list[str], data: bytes, folder: Path) -> bytes:
 
 @FEW
 @given(DOCUMENTS, st.sampled_from([("1.1", 1), ("1.2", 2), ("1.3", 3)]))
-def test_our_octets_are_those_of_xml2wbxml(tmp_path: Path, document: Document, version: tuple[str, int]) -> None:
+def our_octets_are_those_of_xml2wbxml(tmp_path: Path, document: Document, version: tuple[str, int]) -> None:
     theirs = run("xml2wbxml", ["-n", "-v", version[0]], to_xml(document), tmp_path)
     assert encode(to_tree(document), version[1]) == theirs
 
 
 @FEW
 @given(DOCUMENTS)
-def test_we_read_what_xml2wbxml_writes_with_a_string_table(tmp_path: Path, document: Document) -> None:
+def we_read_what_xml2wbxml_writes_with_a_string_table(tmp_path: Path, document: Document) -> None:
     theirs = run("xml2wbxml", ["-v", "1.3"], to_xml(document), tmp_path)
     assert from_tree(decode(theirs).root) == document
 
 
 @FEW
 @given(DOCUMENTS)
-def test_wbxml2xml_reads_what_we_write(tmp_path: Path, document: Document) -> None:
+def wbxml2xml_reads_what_we_write(tmp_path: Path, document: Document) -> None:
     theirs = run("wbxml2xml", ["-m", "0"], encode(to_tree(document)), tmp_path)
     assert from_xml(theirs) == document
+
+
+def test_our_octets_are_those_of_xml2wbxml(tmp_path: Path, shown) -> None:
+    our_octets_are_those_of_xml2wbxml(tmp_path)
+    shown("wappush", "writer", "SI and SL, the same octets, WBXML 1.1 to 1.3")
+
+
+def test_we_read_what_xml2wbxml_writes(tmp_path: Path, shown) -> None:
+    we_read_what_xml2wbxml_writes_with_a_string_table(tmp_path)
+    shown("wappush", "reader", "SI and SL, with a string table")
+
+
+def test_wbxml2xml_reads_what_we_write(tmp_path: Path, shown) -> None:
+    wbxml2xml_reads_what_we_write(tmp_path)
+    shown("wappush", "writer", "SI and SL")
