@@ -68,6 +68,7 @@ def environment(local: Path) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(str(root) for root in paths.import_roots()),
         "GUANXIN_LOCAL_DIR": str(local),
         "GUANXIN_ENGINES_DIR": str(paths.engines_dir()),
+        "GUANXIN_ASSETS_DIR": str(paths.assets_dir()),
         "GUANXIN_LANG": "en",
     }
 
