@@ -234,3 +234,13 @@ async def test_a_request_has_one_span_without_its_path_query_or_fault(client, mo
     assert [span.name for span in spans] == ["POST /things/{thing}"] * 3
     assert [span.attributes["http.response.status_code"] for span in spans] == [200, 422, 500]
     assert "13912345678" not in "".join(span.to_json() for span in spans)
+
+
+async def test_the_document_names_every_refusal_as_a_problem(client):
+    document = (await client.get("/openapi.json")).json()
+    responses = document["paths"]["/things/{thing}"]["post"]["responses"]
+    assert set(responses) == {"200", "400", "404", "413", "422", "503"}
+    for status in set(responses) - {"200"}:
+        assert list(responses[status]["content"]) == ["application/problem+json"]
+    assert "HTTPValidationError" not in document["components"]["schemas"]
+    assert (await client.get("/docs")).status_code == 404, "the pages would load scripts from foreign networks"

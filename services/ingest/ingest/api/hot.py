@@ -1,6 +1,6 @@
 """``POST /v1/messages`` as a bare ASGI application: one request costs tens of microseconds instead of FastAPI's 140.
 
-It is in the same application and the same OpenAPI document as everything else (`ingest.api.messages` registers it); only the framework
+It is in the same application and the same OpenAPI document as everything else (`ingest.api.sending` registers it); only the framework
 is left out of its path.
 """
 
