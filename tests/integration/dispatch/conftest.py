@@ -73,6 +73,7 @@ class FakeCarrier:
     connections: set[LinkConnection] = field(default_factory=set)
     bound: set[LinkConnection] = field(default_factory=set)
     most_bound: int = 0
+    binds: int = 0
     binds_refused: int = 0
     port: int = 0
     server: asyncio.Server | None = None
@@ -146,6 +147,7 @@ class FakeCarrier:
                 self.binds_refused += refusal is not None
                 for made in connection.session.answer_bind(refusal, time.monotonic()):
                     if isinstance(made, Bound):
+                        self.binds += 1
                         self.bound.add(connection)
                         self.most_bound = max(self.most_bound, len(self.bound))
             elif isinstance(event, SubmitReceived):

@@ -6,7 +6,7 @@ import time
 
 from contracts.events.dispatch import CloseCause, MessagesClosed, SegmentsAnswered, SegmentsReported
 
-THROTTLED, SYSTEM_ERROR, BAD_NUMBER = 0x58, 0x08, 0x0B
+THROTTLED, SYSTEM_ERROR, BAD_NUMBER, WRONG_BIND_STATUS = 0x58, 0x08, 0x0B, 0x04
 
 
 def delivered(running) -> int:
@@ -74,3 +74,12 @@ async def test_a_permanent_error_fails_the_message(carrier, worker_of, tools):
         assert "RINVDSTADR" in closed[0].code
         statuses = {i: s for e in running.bus.of(SegmentsAnswered) for i, s in zip(e.indices, e.statuses, strict=True)}
         assert statuses == {0: 0, 1: BAD_NUMBER, 2: 0, 3: 0}
+
+
+async def test_a_session_the_carrier_does_not_know_is_bound_anew(carrier, worker_of, tools):
+    carrier.status = lambda submit, n: WRONG_BIND_STATUS if n <= 3 else 0
+    async with worker_of([tools.link_of(carrier)]) as running:
+        await running.release(tools.make_chunk(10))
+        await tools.until(lambda: running.check() or delivered(running) == 10)
+        assert carrier.binds == 2
+        assert not running.bus.of(MessagesClosed)

@@ -15,7 +15,16 @@ import structlog
 
 from carrier.dialect import Dialect
 from carrier.errors import UsageError
-from carrier.events import BindRefused, Bound, Closed, CloseReason, Event, RequestReceived
+from carrier.events import (
+    Answered,
+    BindRefused,
+    Bound,
+    Closed,
+    CloseReason,
+    Event,
+    ReportReceived,
+    RequestReceived,
+)
 from carrier.model import Outcome, Refusal, Role, Submit
 from carrier.session import Session, SessionConfig
 from carrier.states import State
@@ -103,6 +112,9 @@ class SlotSession:
         self._sink = sink
         self._may_write = may_write
         self._failures = 0
+        self._faults = 0
+        """How often in a row the carrier said that the session, not the message, is at fault."""
+        self._at_fault = False
         self._idled = False
         self._sequences = link.sequences(dialect, slot)
         # A successor whose clock lags must not meet the numbers its predecessor used in the same second.
@@ -182,7 +194,8 @@ class SlotSession:
                 return
             if self._idled:
                 continue  # we said goodbye ourselves, as the protocol asks of a connection without traffic
-            delay = reconnect_delay_s(self._failures, random.random(), credentials=self._credentials_refused)
+            failures = max(self._failures, self._faults)
+            delay = reconnect_delay_s(failures, random.random(), credentials=self._credentials_refused)
             self.phase = "waiting"
             await asyncio.sleep(delay)
 
@@ -192,7 +205,7 @@ class SlotSession:
             await asyncio.sleep(0.1)
             return
         self._ended.clear()
-        self._idled = False
+        self._at_fault = self._idled = False
         self._credentials_refused = False
         self.phase = "connecting"
         limits = self.link.limits(self._dialect)
@@ -219,7 +232,16 @@ class SlotSession:
 
     def _on_events(self, connection: LinkConnection, events: list[Event]) -> None:
         for event in events:
-            if isinstance(event, Bound):
+            kind = type(event)
+            if kind is ReportReceived:
+                continue
+            if kind is Answered:
+                outcome = event.outcome  # type: ignore[union-attr]
+                if outcome is Outcome.SESSION:
+                    self._on_fault(connection, event)  # type: ignore[arg-type]
+                elif self._faults and outcome is Outcome.OK:
+                    self._faults = 0
+            elif isinstance(event, Bound):
                 self._on_bound(connection, event)
             elif isinstance(event, BindRefused):
                 self._credentials_refused = event.refusal is Refusal.CREDENTIALS
@@ -229,6 +251,17 @@ class SlotSession:
             elif isinstance(event, Closed):
                 self._on_closed(event)
         self._sink.on_events(self, events)
+
+    def _on_fault(self, connection: LinkConnection, event: Answered) -> None:
+        """The carrier does not know this session (any more): what is under way is still answered, then it is bound anew."""
+        if self._stopping or self._at_fault or connection.session.state is not State.BOUND:
+            return
+        self._at_fault = True
+        self._faults += 1
+        self.last_error = f"session at fault: {self._dialect.status_name(event.status)}"
+        log.warning("session_at_fault", link=self.link.name, slot=self.slot, status=event.status)
+        # Not within the engine's own turn: it is still handing out events.
+        asyncio.get_running_loop().call_soon(connection.unbind)
 
     def _on_bound(self, connection: LinkConnection, event: Bound) -> None:
         if event.trusted is False:
@@ -247,7 +280,7 @@ class SlotSession:
     def _on_closed(self, event: Closed) -> None:
         if self.bound:
             self._bound_gauge.dec()
-            self._idled = event.reason is CloseReason.UNBOUND and not self._stopping
+            self._idled = event.reason is CloseReason.UNBOUND and not self._stopping and not self._at_fault
         self.bound = False
         self._failures += 1
         self.phase = "closed"
