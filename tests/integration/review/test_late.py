@@ -17,6 +17,7 @@ from review.domain import checklist as checklists
 from review.domain.hours import Hours
 from review.domain.item import UNDO_MS
 from review.domain.policy import Tier, Window
+from review.domain.sight import MAX_SIGHTS
 from review.handlers.clockwork import Clockwork
 from review.handlers.decide import Actor, Desk
 from review.handlers.inspect import Inspector
@@ -330,3 +331,43 @@ async def test_the_pages_lead_from_one_decision_to_the_other(room, make):
     assert [one["task_id"] for one in before.rounds] == [late]
     assert [found.finding.rule for found in seen.findings] == ["fin-01"]
     assert seen.totals["messages"] == 2
+
+
+async def test_the_record_of_a_late_decision_names_the_callers_task(room, make):
+    task, (second, _) = await approved_after_first_chunk(room, make)
+    await room.bench.pass_through([marked(second, LOAN)])
+    late = (await room.items(task))[1]["task_id"]
+    await room.desk.reject(LI, [late], "9B-7")
+    trail = await Inspector(room.bench.database, room.bench.clock).trail("t1", subject=late)
+    assert [(record.action, record.detail["late_of"]) for record in trail] == [("task.reject", task)]
+
+
+async def test_an_item_shows_so_many_findings_and_takes_no_further_one_for_seen(room, make):
+    first, second, third = make.task(PLAIN, 1_500)
+    task = task_of(first)
+
+    def each(event, start):
+        findings = [msgspec.structs.replace(LOAN, matched=f"词{start + n}") for n in range(500)]
+        judgements = [Judgement(n, 1, Verdict.HOLD, "keyword_hold", [one]) for n, one in enumerate(findings)]
+        return msgspec.structs.replace(event, judgements=judgements)
+
+    await room.bench.pass_through([each(first, 0)])
+    await room.bench.pass_through([each(second, 500)])
+    assert await room.bench.database.fetchval("select count(*) from item_sight where task_id = $1", task) == MAX_SIGHTS
+    await room.desk.approve(WEI, [task])
+    assert released(await room.settled()) == 1_000
+    await room.bench.pass_through([each(third, 500)])
+    assert released(await room.settled()) == 0
+    assert [row["state"] for row in await room.items(task)] == ["approved", "queued"]
+
+
+async def test_messages_shown_with_findings_are_deleted_with_the_payloads(room, make):
+    (event,) = make.task(PLAIN, 60)
+    await room.bench.pass_through([marked(event, LOAN)])
+    await room.desk.approve(WEI, [task_of(event)])
+    await room.settled()
+    room.bench.clock.advance(31 * 86_400_000)
+    await Clockwork(room.bench.database, room.bench.clock, CHECKLIST, refusals_to_suspend=5, keep_days=30).tick()
+    assert await room.bench.database.fetchval("select array_agg(text) from item_sight") == [""]
+    inspection = await Inspector(room.bench.database, room.bench.clock).inspect("t1", task_of(event))
+    assert (inspection.purged, [found.finding.matched for found in inspection.findings]) == (True, ["贷款"])

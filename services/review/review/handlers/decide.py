@@ -115,8 +115,8 @@ class Desk:
             late = await self._move(tx, actor, outside, before, now, ItemState.OUTSIDE_SENDING_WINDOW, now, "", note)
             result.refused.update(dict.fromkeys(late, ItemState.OUTSIDE_SENDING_WINDOW.value))
             await self._explain(tx, actor, allowed, result, now, before)
-            await self._audit(tx, actor, now, "task.approve", result.done, {"note": note})
-            await self._audit(tx, actor, now, "task.outside_sending_window", late, {})
+            await self._audit(tx, actor, now, "task.approve", result.done, {"note": note}, before)
+            await self._audit(tx, actor, now, "task.outside_sending_window", late, {}, before)
         return result
 
     async def reject(
@@ -136,7 +136,7 @@ class Desk:
             )
             await self._explain(tx, actor, allowed, result, now, before)
             detail = {"cited": cited, "checklist": self.checklist.version, "note": note}
-            await self._audit(tx, actor, now, "task.reject", result.done, detail)
+            await self._audit(tx, actor, now, "task.reject", result.done, detail, before)
         return result
 
     async def undo(self, actor: Actor, tasks: Sequence[str]) -> Result:
@@ -240,12 +240,22 @@ class Desk:
 
     @staticmethod
     async def _audit(
-        tx: Connection, actor: Actor, now: int, action: str, tasks: Sequence[str], detail: dict[str, str]
+        tx: Connection,
+        actor: Actor,
+        now: int,
+        action: str,
+        tasks: Sequence[str],
+        detail: dict[str, str],
+        before: Mapping[str, asyncpg.Record] | None = None,
     ) -> None:
+        """Record the action on each task; of an item of late parts also the caller's task it is of."""
         kept = {key: value for key, value in detail.items() if value}
-        await audit.append(
-            tx, actor.tenant, now, [Action(actor.name, actor.role, action, task, kept) for task in sorted(tasks)]
-        )
+        actions = []
+        for task in sorted(tasks):
+            late_of = before[task]["late_of"] if before is not None else None
+            own = kept if late_of is None else {**kept, "late_of": late_of}
+            actions.append(Action(actor.name, actor.role, action, task, own))
+        await audit.append(tx, actor.tenant, now, actions)
 
 
 def _unchanged(

@@ -130,7 +130,11 @@ class Inspector:
                 purged=purged,
                 variants=_variants(row["content"], others),
                 rounds=await items.rounds_of(connection, row),
-                texts=[differences(row["content"], sight["text"]) for sight in sights if sight["kind"] == "content"],
+                texts=[
+                    differences(row["content"], sight["text"])
+                    for sight in sights
+                    if sight["kind"] == "content" and sight["text"]
+                ],
             )
 
     async def reveal(self, actor: Actor, task: str, chunk_id: str, index: int) -> str | None:

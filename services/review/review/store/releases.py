@@ -118,17 +118,26 @@ async def mark(connection: Connection, chunks: list[DecidedChunk]) -> None:
 
 
 async def purge(connection: Connection, before_ms: int, limit: int = 500) -> int:
-    """Delete payloads whose every part was published before ``before_ms``; returns how many."""
-    status = await connection.execute(
+    """Delete payloads whose every part was published before ``before_ms``, and their messages from what items show;
+    returns how many.
+    """
+    count: int = await connection.fetchval(
         """
         with old as (
             select c.chunk_id, c.part from held_chunk c where c.stored_at < $1 and length(c.payload) > 0
               and not exists (select 1 from held_part p
                               where p.chunk_id = c.chunk_id and p.part = c.part and not p.published)
-            limit $2)
-        update held_chunk c set payload = '' from old where c.chunk_id = old.chunk_id and c.part = old.part
+            limit $2
+        ), gone as (
+            update held_chunk c set payload = '' from old where c.chunk_id = old.chunk_id and c.part = old.part
+            returning c.chunk_id, c.part
+        ), shown as (
+            update item_sight s set text = '' from gone join held_part p using (chunk_id, part)
+            where s.task_id = p.task_id and s.chunk_id = gone.chunk_id
+        )
+        select count(*) from gone
         """,
         before_ms,
         limit,
     )
-    return int(status.rpartition(" ")[2])
+    return count
