@@ -13,6 +13,7 @@ import json
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import cases
@@ -59,22 +60,32 @@ def _code(stack: load.Stack, number: int) -> bytes:
     return post("/v1/messages", json.dumps(body, ensure_ascii=False).encode(), stack.key)
 
 
-async def _waits(http: httpx.AsyncClient, stack: load.Stack, answers: list[tuple[int, bytes]]) -> list[float]:
-    """Return the seconds from accept to submit of each code, by its timeline; raises where a code was never submitted."""
+async def _timelines(
+    http: httpx.AsyncClient, stack: load.Stack, answers: list[tuple[int, bytes]]
+) -> list[dict[str, Any]]:
+    """Return each code as the platform tells of it."""
     gate = asyncio.Semaphore(READERS)
     headers = {"Authorization": f"Bearer {stack.key}"}
 
-    async def one(body: bytes) -> float:
+    async def one(body: bytes) -> dict[str, Any]:
         async with gate:
             answer = await http.get(f"/v1/messages/{json.loads(body)['id']}", headers=headers)
         answer.raise_for_status()
-        document = answer.json()
-        submitted = [step["at"] for step in document["timeline"] if step["state"] == "submitted"]
-        if not submitted:
-            raise RuntimeError(f"a code was never submitted: {document['state']}")
-        return (min(submitted) - document["accepted_at"]) / 1e3
+        document: dict[str, Any] = answer.json()
+        return document
 
     return await asyncio.gather(*(one(body) for _, body in answers))
+
+
+def waits(codes: list[dict[str, Any]], state: str) -> list[float]:
+    """Return the seconds from accept until each code was first in this state; raises where one never was."""
+    found = []
+    for code in codes:
+        moments = [step["at"] for step in code["timeline"] if step["state"] == state]
+        if not moments:
+            raise RuntimeError(f"a code was never {state}: {code['state']}")
+        found.append((min(moments) - code["accepted_at"]) / 1e3)
+    return found
 
 
 async def _submitting(http: httpx.AsyncClient, carrier: str, patience_s: float) -> None:
@@ -111,15 +122,21 @@ async def _run(stack: load.Stack, options: cases.argparse.Namespace, folder: Pat
         states = await load.until_final(http, stack.token, total + options.messages + options.codes, patience)
         seconds = time.monotonic() - begun
         spent = cpu.spent()
-        waits = await _waits(http, stack, answers)
+        codes = await _timelines(http, stack, answers)
         seen = (await http.get(f"{carrier}/stats")).json()
     everything = options.messages + options.codes
     return cases.Figures(
         "codes-beside-bulk",
         f"{options.codes:,} codes at {options.rate:g}/s beside a file of {options.messages:,} rows; timeline of each code",
         {
-            **cases.latencies("accept to submit", waits),
-            "accept to submit greatest, ms": max(waits) * 1e3,
+            **cases.latencies("accept to submit", waits(codes, "submitted")),
+            "accept to submit greatest, ms": max(waits(codes, "submitted")) * 1e3,
+            **cases.latencies("accept to screened", waits(codes, "screened")),
+            **cases.latencies("accept to released", waits(codes, "released")),
+            **cases.latencies("accept to queued in dispatch", waits(codes, "queued")),
+            "codes demoted to another class": float(
+                sum(any("demoted_to" in step for step in code["timeline"]) for code in codes)
+            ),
             **cases.latencies("request to 202", traffic.seconds),
             "bulk messages/s over the whole run": options.messages / seconds,
             "bulk messages submitted when the last code was accepted": float(max(0, beside)),
