@@ -20,7 +20,7 @@ from gsm import (
     encode_user_data,
 )
 from gsm.dcs import parse_dcs
-from gsm.layout import FLAGS, decode
+from gsm.layout import FLAGS, decode, encode
 from gsm.pdu import MTI
 from sim.modem.calls import INVALID_TEXT, Refused
 from sim.modem.settings import TextParameters
@@ -97,7 +97,7 @@ def submit(number: str, kind: int | None, body: bytes, parameters: TextParameter
             length = len(octets)
         if len(octets) > 140:
             raise Refused("CMS", INVALID_TEXT)
-        return Submit(
+        message = Submit(
             tp_rd=first >> 2 & 1,
             tp_srr=first >> 5 & 1,
             tp_udhi=udhi,
@@ -109,8 +109,10 @@ def submit(number: str, kind: int | None, body: bytes, parameters: TextParameter
             tp_udl=length,
             tp_ud=octets,
         )
+        encode(message)  # what cannot be written is refused here
     except (GsmError, ValueError):
         raise Refused("CMS", INVALID_TEXT) from None
+    return message
 
 
 def taken(octets: bytes, alphabet: str) -> str:
