@@ -14,12 +14,13 @@ from opentelemetry.trace import Span
 
 from carrier.events import Answered, Closed, DeliverReceived, Event, PeerError, ReportReceived, Resent
 from carrier.ids import IdMode, candidates
-from carrier.model import Mo, Outcome, Report
+from carrier.model import Outcome, Report
 from contracts.events.dispatch import CloseCause, SegmentState
 from dispatch import metrics
 from dispatch.adapters.session import Source
 from dispatch.domain import outcomes
 from dispatch.domain.book import Book, same_number, storable
+from dispatch.domain.inbound import code_of, mo_row
 from dispatch.domain.outcomes import RESEND, RETRY
 from dispatch.domain.rules import (
     TEMPORARY_ATTEMPTS,
@@ -35,8 +36,6 @@ from dispatch.handlers.linkstate import LinkState
 from dispatch.store.journal import Draft
 from links.tcp import LinkConnection
 from servicekit.telemetry import traceparent_of
-from smstext import split_header
-from smstext.faults import TextError
 
 log = structlog.get_logger()
 
@@ -191,7 +190,7 @@ class Digest:
                 storable(" ".join(forms)) or "-",
                 storable(report.message_id),
                 state.value,
-                _code(report),
+                code_of(report),
                 storable(report.recipient),
                 storable(report.sender),
                 outcomes.wire_time_ms(report.submitted) or self._told_by_id(link, report),
@@ -249,7 +248,7 @@ class Digest:
                 flight.segs[place],
                 flight.totals[place],
                 state,
-                _code(report),
+                code_of(report),
                 outcomes.wire_time_ms(report.done),
             )
         )
@@ -265,7 +264,7 @@ class Digest:
     ) -> None:
         if isinstance(event, DeliverReceived):
             mo_id = self._take_id()
-            draft.mos.append(_mo_row(mo_id, link, event.mo, self._now_ms))
+            draft.mos.append(mo_row(mo_id, link.name, link.coding_zero, event.mo, self._now_ms))
             acks.mo_ids.append(mo_id)
             if connection is not None:
                 acks.add(session, connection, event.handle)
@@ -421,35 +420,3 @@ class Digest:
         )
         event = outcomes.uncertain(head, flight.link, flight.slot, flight.epoch, self._now_ms, pairs, rule.value)
         draft.events.append(outcomes.outcome(head, event, "uncertain", self._take_id(), self._now_ms, flight.trace))
-
-
-def _code(report: Report) -> str:
-    return storable(f"{report.stat}:{report.error}" if report.error else report.stat)
-
-
-def _mo_row(mo_id: int, link: LinkState, mo: Mo, at: int) -> tuple[object, ...]:
-    """Columns of `mo_raw`; the part numbers come from the header in the content or the protocol's own fields."""
-    reference, total, part, width = mo.part_reference, mo.part_total, mo.part_number, 16
-    if mo.udhi:
-        try:
-            header, _ = split_header(mo.content)
-        except TextError:
-            header = None  # a header that cannot be read: stored as it is, shown as a single part
-        concat = header.concat if header is not None else None
-        if concat is not None:
-            reference, total, part, width = concat.reference, concat.total, concat.index, concat.width
-    return (
-        mo_id,
-        link.name,
-        storable(mo.source[:40]),
-        storable(mo.destination[:40]),
-        mo.data_coding or link.coding_zero,
-        mo.udhi,
-        mo.content,
-        mo.raw,
-        reference,
-        total,
-        part,
-        width if total > 1 else 0,
-        at,
-    )
