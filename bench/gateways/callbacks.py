@@ -15,8 +15,9 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 import uvloop
 
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 10\r\n\r\nACK/Jasmin"
-"""The body is what Jasmin insists on; the others look at the status only."""
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 0\r\n\r\n"
+JASMIN = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 10\r\n\r\nACK/Jasmin"
+"""Jasmin insists on this body; the others look at the status only."""
 
 
 class _Event(msgspec.Struct):
@@ -81,10 +82,11 @@ class Receiver(asyncio.Protocol):
             return
         if head.startswith(b"POST"):
             self._tally.add([event.id for event in msgspec.json.decode(body, type=_Batch).events])
-        else:
-            fields = dict(parse_qsl(target.query))
-            self._tally.add([fields.get("to") or fields["id"]])
-        self._transport.write(ANSWER)
+            self._transport.write(ANSWER)
+            return
+        fields = dict(parse_qsl(target.query))
+        self._tally.add([fields.get("to") or fields["id"]])
+        self._transport.write(ANSWER if "to" in fields else JASMIN)
 
 
 async def _serve(port: int) -> None:

@@ -24,8 +24,8 @@ class Failed(Exception):
 
 
 def find(program: str, package: str, *places: str) -> str:
-    """Return the path of ``program``; raises Missing naming the Debian package."""
-    found = shutil.which(program) or shutil.which(program, path=os.pathsep.join(places))
+    """Return the path of ``program``, looked for in ``places`` first; raises Missing naming the Debian package."""
+    found = shutil.which(program, path=os.pathsep.join(places)) or shutil.which(program)
     if found is None:
         raise Missing(
             f"{program} is not installed: apt-get install {package} / 未安装 {program}：apt-get install {package}"
