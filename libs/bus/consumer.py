@@ -13,6 +13,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
@@ -26,6 +27,7 @@ from bus.decoding import decode_batch, running
 from bus.handling import Effect, OffsetMode, StatefulHandler, StatelessHandler
 from bus.intake import Intake, Limits, Partition
 from bus.offsets import Fenced
+from bus.predecessor import Predecessor
 from bus.producer import Producer
 from bus.records import Batch, Busy, RawRecord, TopicPartition, lane_of, rank_of
 from bus.replay import connect, raw_of
@@ -41,8 +43,10 @@ REPORT_INTERVAL_S = 2.0
 DRAIN_S = 20.0
 """A batch in hand gets so long to finish before a rebalance goes on without it; the group waits 30 s for us."""
 
-SESSION_TIMEOUT_MS = 6_000
-"""The partitions of a member that was killed wait so long for their next owner: the least a broker grants by default."""
+SESSION_TIMEOUT_MS = 10_000
+"""The partitions of a member that was killed, and whose process is not started again, wait so long for their next owner.
+Shorter ones make a machine that is short of CPU for a while rebalance all the time.
+"""
 
 SILENT_S = 10.0
 STUCK_S = 60.0
@@ -74,6 +78,7 @@ class Consumer:
         on_assigned: Hook | None = None,
         on_revoked: Hook | None = None,
         instance: str = "",
+        state_dir: Path | None = None,
         dead_letter_cap: int = 100,
         service: str = "",
     ) -> None:
@@ -82,12 +87,14 @@ class Consumer:
         ``overlap_lanes``: a batch of a better lane may begin while one of a worse lane awaits I/O; for handlers that
         keep nothing in memory across awaits.  Without it a code waits for at most one batch.  ``on_assigned`` is
         awaited before the first record of an assignment (rebuild state there), ``on_revoked`` after the last.
-        ``service`` names the dead letter topic where the group does not.
+        ``service`` names the dead letter topic where the group does not.  ``state_dir`` is the process's own directory, by which
+        one that was killed is known to the next (`bus.predecessor`).
         """
         self.group = group
         self._bootstrap_servers = bootstrap_servers
         self._topics = list(topics)
         self._instance = instance
+        self._predecessor = Predecessor(state_dir, group, instance)
         self._intake = Intake(limits or Limits())
         sink = DeadLetterSink(
             producer, group, service or group.partition(".")[0], cap=dead_letter_cap, instance=instance
@@ -129,13 +136,14 @@ class Consumer:
             group_id=self.group,
             partition_assignment_strategy=(RangePartitionAssignor,),
             session_timeout_ms=SESSION_TIMEOUT_MS,
-            heartbeat_interval_ms=SESSION_TIMEOUT_MS // 4,
+            heartbeat_interval_ms=SESSION_TIMEOUT_MS // 5,
             rebalance_timeout_ms=30_000,
             max_poll_interval_ms=600_000,
             request_timeout_ms=20_000,
             retry_backoff_ms=200,
             metadata_max_age_ms=30_000,
         )
+        await self._predecessor.leave(kafka)
         kafka.subscribe(self._topics, listener=_Listener(self))
         tasks = [
             asyncio.create_task(self._fetch(kafka), name=f"{self.group} fetch"),
@@ -205,6 +213,7 @@ class Consumer:
         # Leaving needs the coordinator; without one there is nobody to tell, and the session times out by itself.
         with suppress(TimeoutError):
             await asyncio.wait_for(kafka.stop(), 5)
+            self._predecessor.forget()
 
     # -- fetching
 
@@ -274,6 +283,8 @@ class Consumer:
 
     def _received(self, assigned: Sequence[TopicPartition]) -> None:
         self._generation += 1
+        if self._kafka is not None:
+            self._predecessor.joined(self._kafka)
         self._assigned = sorted(assigned)
         self._changed.set()
 

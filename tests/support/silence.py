@@ -1,4 +1,4 @@
-"""A network that falls silent: connections stay, octets wait; what a server that froze, or a cable that was cut, looks like."""
+"""A network that falls silent (connections stay, octets wait: a frozen server, a cut cable) or dies (connections break)."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ class Silence:
         self._open = asyncio.Event()
         self._open.set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._dead = False
         self.url = ""
 
     async def listen(self) -> asyncio.Server:
@@ -35,7 +37,15 @@ class Silence:
 
     def end(self) -> None:
         """Let through what waited and what comes."""
+        self._dead = False
         self._open.set()
+
+    def die(self) -> None:
+        """Break every connection, and new ones too until `end`."""
+        self._dead = True
+        for writer in self._writers:
+            writer.transport.abort()
+        self._writers.clear()
 
     def close(self) -> None:
         """End every connection."""
@@ -44,7 +54,11 @@ class Silence:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry one connection."""
+        if self._dead:
+            writer.transport.abort()
+            return
         there, back = await asyncio.open_connection(*self._server)
+        self._writers.update((writer, back))
         for source, sink in ((reader, back), (there, writer)):
             task = asyncio.get_running_loop().create_task(self._pump(source, sink))
             self._tasks.add(task)

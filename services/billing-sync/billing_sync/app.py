@@ -49,6 +49,7 @@ async def compose(runtime: Runtime) -> ASGIApp:
         database=database,
         offsets="with_effect",
         instance=settings.instance,
+        state_dir=settings.state_dir,
     )
     clerk = Clerk(
         database=database,

@@ -162,6 +162,7 @@ class Worker:
             database=self.database,
             limits=limits,
             instance=self.settings.instance,
+            state_dir=self.settings.state_dir,
         )
 
     async def prepare(self) -> None:

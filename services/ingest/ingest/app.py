@@ -142,6 +142,7 @@ def _consumers(runtime: Runtime, settings: IngestSettings, database: Database, p
         offsets="with_effect",
         limits=IntakeLimits(max_records=200),
         instance=settings.instance,
+        state_dir=settings.state_dir,
     )
     control = Consumer(
         bootstrap_servers=settings.kafka_bootstrap_servers,
@@ -152,6 +153,7 @@ def _consumers(runtime: Runtime, settings: IngestSettings, database: Database, p
         database=database,
         offsets="with_effect",
         instance=settings.instance,
+        state_dir=settings.state_dir,
     )
     runtime.component("status", status)
     runtime.component("control", control)

@@ -124,6 +124,7 @@ async def attach_bus(runtime: Runtime, settings: ReviewSettings, database: Datab
         database=database,
         offsets="after_publish",
         instance=settings.instance,
+        state_dir=settings.state_dir,
     )
     withdrawals = Consumer(
         bootstrap_servers=settings.kafka_bootstrap_servers,
@@ -134,6 +135,7 @@ async def attach_bus(runtime: Runtime, settings: ReviewSettings, database: Datab
         database=database,
         offsets="with_effect",
         instance=settings.instance,
+        state_dir=settings.state_dir,
     )
     relay = Relay("review.releases", database, producer, Releases(), older_than_s=0.0, interval_s=0.25)
     for name, component in (("gate", consumer), ("withdrawals", withdrawals), ("relay", relay)):

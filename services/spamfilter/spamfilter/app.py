@@ -64,6 +64,7 @@ async def compose(runtime: Runtime) -> ASGIApp:
         on_assigned=handler.forget,
         on_revoked=handler.forget,
         instance=settings.instance,
+        state_dir=settings.state_dir,
     )
     runtime.component("policy", policy)
     runtime.component("consumer", consumer)
