@@ -24,8 +24,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """How to send. `reference` goes into every part of a long message, `width` bits wide.
 
     `dcs` is TP-DCS whole, for message waiting and the like; without it `coding` and `message_class` make one. `national`
-    is (locking, single) language identifiers for 7-bit text; `ports` is (destination, originator); `elements` are
-    further header elements, put into every part.
+    is (locking, single) language identifiers for 7-bit text; `ports` is (destination, originator), `port_width` bits
+    wide; `elements` are further header elements, put into every part.
     """
 
     dcs: int | None = None
@@ -40,6 +40,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     width: int = 8
     national: tuple[int, int] = (0, 0)
     ports: tuple[int, int] | None = None
+    port_width: int = 16
     elements: bytes = b""
 
 
@@ -118,7 +119,7 @@ def _coding(content: str | bytes, options: Options) -> Coding:
 
 
 def _elements(coding: Coding, options: Options) -> bytes:
-    elements = options.elements + (ports_element(*options.ports) if options.ports else b"")
+    elements = options.elements + (ports_element(*options.ports, options.port_width) if options.ports else b"")
     if coding is Coding.GSM7:
         for identifier, language in zip((NATIONAL_LOCKING, NATIONAL_SINGLE), options.national, strict=True):
             if not 0 <= language <= 0xFF:

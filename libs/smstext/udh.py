@@ -50,11 +50,15 @@ def concat_element(reference: int, total: int, index: int, width: int = 8) -> by
     return bytes((CONCAT_16, 4, reference >> 8, reference & 0xFF, total, index))
 
 
-def ports_element(destination: int, originator: int) -> bytes:
-    """The 16-bit application port element, destination first (clause 9.2.3.24.4)."""
-    if not (0 <= destination <= 0xFFFF and 0 <= originator <= 0xFFFF):
+def ports_element(destination: int, originator: int, width: int = 16) -> bytes:
+    """The application port element, destination first: 16 bits (clause 9.2.3.24.4) or 8 (clause 9.2.3.24.3)."""
+    if width not in (8, 16):
+        raise TextError("width_invalid")
+    if not (0 <= destination < 1 << width and 0 <= originator < 1 << width):
         raise TextError("reference_range")
-    return bytes((PORTS_16, 4)) + destination.to_bytes(2, "big") + originator.to_bytes(2, "big")
+    octets = width // 8
+    head = bytes((PORTS_8 if width == 8 else PORTS_16, 2 * octets))
+    return head + destination.to_bytes(octets, "big") + originator.to_bytes(octets, "big")
 
 
 def header(elements: bytes) -> bytes:

@@ -85,6 +85,7 @@ def test_the_other_options_reach_the_wire() -> None:
         ("a" * 200, Options(reference=256), "field_range"),
         ("a" * 200, Options(width=9), "field_range"),
         ("a", Options(ports=(70000, 1)), "field_range"),
+        ("a", Options(ports=(240, 240), port_width=12), "field_range"),
         ("a" * 20, Options(elements=bytes(132)), "user_data_too_long"),
         ("a" * 10, Options(elements=bytes(140)), "user_data_too_long"),
         ("a", Options(national=(300, 0)), "field_range"),
@@ -95,3 +96,8 @@ def test_refusals(content: str | bytes, options: Options, code: str) -> None:
     with pytest.raises(GsmError) as caught:
         submits(content, TO, options)
     assert caught.value.code == code
+
+
+def test_ports_of_8_bits() -> None:
+    (pdu,) = submits(b"x", TO, Options(ports=(240, 241), port_width=8))
+    assert pdu.tp_ud.hex() == "040402f0f178"

@@ -12,6 +12,7 @@ def test_known_headers() -> None:
     assert header(concat_element(0xA7, 2, 1)).hex() == "050003a70201"
     assert header(concat_element(0xBEEF, 3, 2, 16)).hex() == "060804beef0302"
     assert header(ports_element(2948, 9200)).hex() == "0605040b8423f0"
+    assert header(ports_element(0xF0, 0xF1, 8)).hex() == "040402f0f1"
     assert header(b"") == b""
 
 
@@ -32,6 +33,10 @@ def test_a_concatenation_element_is_checked(arguments: tuple[int, ...], code: st
 def test_ports_and_length_are_checked() -> None:
     with pytest.raises(TextError, match="reference"):
         ports_element(70000, 1)
+    with pytest.raises(TextError, match="reference"):
+        ports_element(256, 1, 8)
+    with pytest.raises(TextError, match="width"):
+        ports_element(1, 1, 12)
     with pytest.raises(TextError) as caught:
         header(bytes(140))
     assert caught.value.code == "header_too_long"
