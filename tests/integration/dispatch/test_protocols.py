@@ -4,15 +4,12 @@ throttled, cut, and recovered from a crash, all alike."""
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from carrier_client import Carrier, running_carrier
+from carrier_links import a_link
 
-from carrier.dialects import NAMES, dialect
+from carrier.dialects import NAMES
 from contracts.events.dispatch import (
     CloseCause,
     MessageReceived,
@@ -23,43 +20,10 @@ from contracts.events.dispatch import (
     SegmentsUncertain,
 )
 from contracts.lanes import Lane
-from dispatch.domain.linkconfig import LinkConfig, parse_links
 
 pytestmark = pytest.mark.parametrize("protocol", NAMES)
 
-SECRET = "secret"
 LONG = "尊敬的客户，您所在片区计划停电。" * 12
-
-
-@asynccontextmanager
-async def a_link(
-    protocol: str, *, name: str = "", carriers: list[str] | None = None, sessions: int = 2, **settings: Any
-) -> AsyncIterator[tuple[Carrier, LinkConfig]]:
-    """A carrier and the link to it; where the carrier calls, with a port that is ours."""
-    called = dialect(protocol).carrier_calls
-    with socket.socket() as keeper:
-        # Bound and never listening: nobody else is given the port, and the listener may share it.
-        keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        keeper.bind(("127.0.0.1", 0))
-        port = keeper.getsockname()[1]
-        listener = f"127.0.0.1:{port}" if called else ""
-        async with running_carrier(
-            protocol=protocol, sessions=sessions, listener=listener, listener_pause_ms=50
-        ) as carrier:
-            entry = {
-                "name": name or "a",
-                "protocol": protocol,
-                "host": "127.0.0.1",
-                "port": carrier.port,
-                "account": "gx",
-                "password": SECRET,
-                "rate": 100_000,
-                "sessions": sessions,
-                "carriers": carriers or [],
-                **({"listen_host": "127.0.0.1", "listen_port": port, "node_id": 3010092008} if called else {}),
-            }
-            (link,) = parse_links([entry | settings])
-            yield carrier, link
 
 
 def states(running: Any) -> dict[tuple[str, int, int], list[SegmentState]]:
