@@ -38,6 +38,24 @@ readline.createInterface({ input: process.stdin }).on('line', (line) => {
       (pdu) => say({ event: 'submitted', status: pdu.command_status, id: pdu.message_id }),
     );
   }
+  if (order.do === 'multi') {
+    const dest_address = order.destinations.map((destination_addr) => ({ dest_flag: 1, destination_addr }));
+    session.submit_multi(
+      { source_addr: order.source, dest_address, short_message: order.text, registered_delivery: 1 },
+      (pdu) => say({ event: 'answered', command: pdu.command, status: pdu.command_status, id: pdu.message_id }),
+    );
+  }
+  if (order.do === 'data') {
+    session.data_sm(
+      { source_addr: order.source, destination_addr: order.destination, message_payload: order.text, data_coding: 8 },
+      (pdu) => say({ event: 'answered', command: pdu.command, status: pdu.command_status, id: pdu.message_id }),
+    );
+  }
+  if (['query_sm', 'cancel_sm', 'replace_sm'].includes(order.do)) {
+    session[order.do]({ message_id: order.id, source_addr: order.source, short_message: 'other words' }, (pdu) =>
+      say({ event: 'answered', command: pdu.command, status: pdu.command_status, state: pdu.message_state }),
+    );
+  }
   if (order.do === 'enquire') session.enquire_link({}, (pdu) => say({ event: 'alive', status: pdu.command_status }));
   if (order.do === 'unbind') session.unbind({}, (pdu) => say({ event: 'unbound', status: pdu.command_status }));
 });

@@ -54,6 +54,26 @@ const server = smpp.createServer({}, (session) => {
       (answer) => say({ event: 'receipt_answered', id, status: answer.command_status }),
     );
   });
+  session.on('query_sm', (pdu) => {
+    session.send(pdu.response({ message_id: pdu.message_id, message_state: 2, error_code: 7 }));
+    say({ event: 'query_sm', id: pdu.message_id, source: pdu.source_addr });
+  });
+  session.on('cancel_sm', (pdu) => {
+    session.send(pdu.response({ command_status: smpp.ESME_RCANCELFAIL }));
+    say({ event: 'cancel_sm', id: pdu.message_id, destination: pdu.destination_addr });
+  });
+  session.on('replace_sm', (pdu) => {
+    session.send(pdu.response());
+    say({ event: 'replace_sm', id: pdu.message_id, text: String(pdu.short_message.message ?? pdu.short_message) });
+  });
+  session.on('submit_multi', (pdu) => {
+    session.send(pdu.response({ message_id: 'multi' }));
+    say({ event: 'submit_multi', destinations: pdu.dest_address.map((one) => one.destination_addr) });
+  });
+  session.on('data_sm', (pdu) => {
+    session.send(pdu.response({ message_id: 'data' }));
+    say({ event: 'data_sm', destination: pdu.destination_addr, text: pdu.message_payload.message });
+  });
   session.on('close', () => sessions.delete(session));
   session.on('error', (error) => say({ event: 'error', message: String(error) }));
 });
@@ -70,6 +90,13 @@ readline.createInterface({ input: process.stdin }).on('line', (line) => {
       );
     }
     if (order.do === 'enquire') session.enquire_link({}, (answer) => say({ event: 'alive', status: answer.command_status }));
+    if (order.do === 'alert') session.alert_notification({ source_addr: order.from, esme_addr: order.to });
+    if (order.do === 'data') {
+      session.data_sm(
+        { source_addr: order.from, destination_addr: order.to, data_coding: 8, message_payload: order.text },
+        (answer) => say({ event: 'data_answered', status: answer.command_status }),
+      );
+    }
     if (order.do === 'cut') session.socket.destroy();
     return;
   }

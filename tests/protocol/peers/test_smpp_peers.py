@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import shutil
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +13,7 @@ import pytest
 import smpplib.client
 import smpplib.consts
 from carrier_client import connect, running_carrier
+from line_peer import Peer, running
 
 import smstext
 from carrier import events
@@ -33,41 +31,8 @@ needs_npm_smpp = pytest.mark.skipif(
 )
 
 
-class Peer:
-    """A foreign program that speaks JSON lines."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-        self.seen: list[dict[str, Any]] = []
-
-    async def event(self, name: str) -> dict[str, Any]:
-        """Return the next event of that name, keeping the others in `seen`."""
-        assert self._process.stdout is not None
-        async with asyncio.timeout(20):
-            while line := await self._process.stdout.readline():
-                event: dict[str, Any] = json.loads(line)
-                self.seen.append(event)
-                if event["event"] == name:
-                    return event
-        raise AssertionError(f"the peer ended before {name}: {self.seen}")
-
-    def order(self, **order: Any) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(order).encode() + b"\n")
-
-
-@asynccontextmanager
-async def npm(script: str, **environment: str) -> AsyncIterator[Peer]:
-    pipe = asyncio.subprocess.PIPE
-    environment = {**os.environ, "NODE_PATH": str(MODULES), **environment}
-    process = await asyncio.create_subprocess_exec(
-        "node", str(HERE / script), stdin=pipe, stdout=pipe, cwd=ROOT, env=environment
-    )
-    try:
-        yield Peer(process)
-    finally:
-        process.kill()
-        await process.wait()
+def npm(script: str, **environment: str) -> AbstractAsyncContextManager[Peer]:
+    return running("node", str(HERE / script), NODE_PATH=str(MODULES), **environment)
 
 
 @needs_npm_smpp
@@ -163,6 +128,71 @@ async def test_the_npm_client_with_our_server(shown) -> None:
         assert (await peer.event("unbound"))["status"] == 0
         assert carrier.stats["receipts_answered"] == 1
     shown("smpp34", "server", "bind", "submit, ucs2", "report", "deliver, ucs2", "keep-alive", "unbind")
+
+
+@needs_npm_smpp
+async def test_our_client_asks_cancels_replaces_and_sends_to_many(shown) -> None:
+    async with npm("smpp_server.js", PEER_PASSWORD="secret") as peer:
+        client = await connect((await peer.event("listening"))["port"])
+        common = {"message_id": "1a2b", "source_addr_ton": 1, "source_addr_npi": 1, "source_addr": "95598"}
+        asked: list[dict[str, object]] = [
+            {"command": "query_sm", **common},
+            {"command": "cancel_sm", **common, "destination_addr": "8613800138000"},
+            {"command": "replace_sm", **common, "short_message": b"other".hex(), "registered_delivery": 1},
+        ]
+        for token, fields in enumerate(asked, 901):
+            client.session.request(token, fields, _now())
+            client.flush()
+        await client.until(lambda: len(client.all(events.Replied)) == len(asked))
+        query, cancel, replaced = [event.fields for event in client.all(events.Replied)]
+        assert (query["message_id"], query["message_state"], query["error_code"]) == ("1a2b", 2, 7)
+        assert (cancel["command_status"], replaced["command_status"]) == (0x11, 0)
+        assert (await peer.event("query_sm"))["source"] == "95598"
+        assert (await peer.event("cancel_sm"))["destination"] == "8613800138000"
+        assert (await peer.event("replace_sm"))["text"] == "other"
+
+        many = Submit("95598", "8613800138000", b"hello", 1, more_destinations=("8613800138001", "8613800138002"))
+        client.send(many)
+        assert (await peer.event("submit_multi"))["destinations"] == [f"861380013800{n}" for n in range(3)]
+        await client.until(lambda: bool(client.all(events.Answered)))
+        assert client.all(events.Answered)[0].message_id == "multi"
+
+        peer.order(do="alert", **{"from": "8613800138000", "to": "95598"})
+        await client.until(lambda: bool(client.all(events.NoticeReceived)))
+        assert client.all(events.NoticeReceived)[0].fields["source_addr"] == "8613800138000"
+        peer.order(do="data", **{"from": "8613800138000", "to": "95598", "text": "退订"})
+        await client.until(lambda: bool(client.all(events.DeliverReceived)))
+        mo = client.all(events.DeliverReceived)[0].mo
+        assert smstext.decode(mo.content, smstext.coding_of(mo.data_coding)) == "退订"
+        assert (await peer.event("data_answered"))["status"] == 0
+        assert not client.all(events.PeerError)
+        await client.close()
+    subjects = ("query", "cancel, refused", "replace", "submit_multi", "alert_notification", "data_sm")
+    shown("smpp34", "client", *subjects)
+
+
+@needs_npm_smpp
+async def test_the_npm_client_asks_cancels_replaces_and_sends_to_many(shown) -> None:
+    async with (
+        running_carrier() as carrier,
+        npm("smpp_client.js", PEER_PORT=str(carrier.port), PEER_ACCOUNT="gx", PEER_PASSWORD="secret") as peer,
+    ):
+        await peer.event("bound")
+        for command, status in (("query_sm", 0x67), ("cancel_sm", 0x11), ("replace_sm", 0x13)):
+            peer.order(do=command, id="1a2b", source="95598")
+            answer = await peer.event("answered")
+            assert (answer["command"], answer["status"]) == (f"{command}_resp", status)
+        peer.order(do="multi", source="95598", destinations=["8613800138000", "8613800138001"], text="hello")
+        assert (await peer.event("answered"))["status"] == 0
+        receipts = {(await peer.event("receipt"))["source"] for _ in range(2)}
+        assert receipts == {"8613800138000", "8613800138001"}
+        peer.order(do="data", source="95598", destination="8613800138002", text="您好")
+        answer = await peer.event("answered")
+        assert (answer["command"], answer["status"]) == ("data_sm_resp", 0)
+        assert carrier.gateway.samples(1)[0].text == "您好"
+        assert carrier.stats["peer_errors"] == 0
+    subjects = ("query, refused", "cancel, refused", "replace, refused", "submit_multi", "data_sm")
+    shown("smpp34", "server", *subjects)
 
 
 def _smpplib_dialogue(port: int, seen: dict[str, Any]) -> None:
