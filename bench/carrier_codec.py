@@ -152,6 +152,9 @@ def main() -> None:
     parser.add_argument("--part", action="append", choices=["codecs", "engines", "rates"])
     parser.add_argument("--messages", type=int, default=40_000)
     parser.add_argument("--window", type=int, default=50)
+    parser.add_argument(
+        "--peer", action="append", help="only these foreign implementations, by the beginning of a name"
+    )
     parser.add_argument("--alone", action="store_true", help="without the foreign implementations")
     options = parser.parse_args()
     names = options.protocol or list(NAMES)
@@ -160,7 +163,8 @@ def main() -> None:
     for peer in found:
         if peer.missing:
             print(f"without {peer.name}: {peer.missing}")
-    others = [peer for peer in found if not peer.missing]
+    wanted = tuple(options.peer or [""])
+    others = [peer for peer in found if not peer.missing and peer.name.startswith(wanted)]
     if "codecs" in parts:
         codecs(names, others)
     if "engines" in parts:
