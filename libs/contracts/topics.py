@@ -105,7 +105,7 @@ TOPICS: dict[str, Topic] = {
             events=("OutcomesMissed",),
             key=_ENTERPRISE_KEY,
             producer="ingest",
-            consumers=("dispatch",),
+            consumers=("dispatch", "billing"),
             # Asked again as long as it matters: an old question is worth nothing.
             retention_ms=6 * _HOUR_MS,
         ),

@@ -27,7 +27,7 @@ class TaskCancelled(msgspec.Struct, frozen=True, omit_defaults=True):
 class OutcomesMissed(msgspec.Struct, frozen=True, omit_defaults=True):
     """Messages of this chunk have shown nothing new for too long: dispatch says again what ingest has not heard.
 
-    The bus is transport and may lose what it acknowledged; what was said is in dispatch's journal.
+    The bus is transport and may lose what it acknowledged; what was said is in dispatch's journal and in charging's books.
     """
 
     chunk_id: str
@@ -36,3 +36,5 @@ class OutcomesMissed(msgspec.Struct, frozen=True, omit_defaults=True):
     """Unix ms."""
     seen: list[str] = []
     """Ids of dispatch's events on this chunk that are known, without the chunk's own id: `answered:4711`.  Empty: say all."""
+    uncharged: bool = False
+    """Everything is final and a charge was not heard of: charging, too, says again what it has charged of this chunk."""

@@ -13,9 +13,11 @@ from billing_sync.handlers.clerk import Clerk
 from billing_sync.handlers.fetched import FetchedNotes
 from billing_sync.handlers.files import Shape
 from billing_sync.handlers.outboxes import FileOutbox, TariffOutbox
+from billing_sync.handlers.repeating import ChargesAgain
 from billing_sync.settings import BillingSettings
 from billing_sync.store import tariffs as tariff_store
 from bus.consumer import Consumer
+from bus.intake import Limits
 from bus.outbox import Relay
 from bus.producer import Producer
 from contracts import topics
@@ -51,6 +53,18 @@ async def compose(runtime: Runtime) -> ASGIApp:
         instance=settings.instance,
         state_dir=settings.state_dir,
     )
+    questions = Consumer(
+        bootstrap_servers=settings.kafka_bootstrap_servers,
+        group=f"{GROUP}.missed",
+        topics=[topics.MISSED],
+        handler=ChargesAgain(),
+        producer=producer,
+        database=database,
+        offsets="after_publish",
+        limits=Limits(max_records=10),
+        instance=settings.instance,
+        state_dir=settings.state_dir,
+    )
     clerk = Clerk(
         database=database,
         folder=folder,
@@ -65,6 +79,7 @@ async def compose(runtime: Runtime) -> ASGIApp:
         tick_s=settings.billing_tick_s,
     )
     runtime.component("consumer", consumer)
+    runtime.component("questions", questions)
     runtime.component("clerk", clerk)
     runtime.component("files relay", Relay("billing.file", database, producer, FileOutbox(), older_than_s=0.0, batch=4))
     runtime.component("tariffs relay", Relay("billing.tariff", database, producer, TariffOutbox(), older_than_s=0.0))

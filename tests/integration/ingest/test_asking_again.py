@@ -85,7 +85,7 @@ async def test_all_final_and_not_charged_asks_for_everything(start, postgres_url
         await eventually(delivered)
         assert await _sweeper(service, UnsettledChunks(60.0)).once() == 1
         (question,) = await _heard(service, topics.MISSED, chunk_id)
-        assert question.seen == []
+        assert (question.seen, question.uncharged) == ([], True)
         charge = events.SegmentsCharged(
             chunk_id=chunk_id, file_no=1, file_name="f", at=9, tariff="1", indices=[0], segments=[1], amounts=["0.03"]
         )

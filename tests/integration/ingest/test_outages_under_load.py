@@ -15,7 +15,7 @@ import httpx
 import pytest
 from silence import Silence, silence
 
-REQUESTS = 40
+REQUESTS = 24
 RECIPIENTS = 250
 """Of every other request: a body for the composing processes, and more than a socket's buffer on its way to PostgreSQL."""
 PATIENCE_S = 3.0
@@ -82,7 +82,7 @@ def _end_of(log: Path) -> str:
 
 async def _accepted(http: httpx.AsyncClient, number: int) -> None:
     """Post one request until it is accepted, spread over the time of the troubles."""
-    await asyncio.sleep(number * 0.3)
+    await asyncio.sleep(number * 0.25)
     body: dict[str, object] = {"port": "95598", "class": "notice", "content": f"停电通知 {number}"}
     if number % 2:
         path, body = "/v1/messages", {**body, "to": "13800138000"}
@@ -105,15 +105,14 @@ async def _accepted(http: httpx.AsyncClient, number: int) -> None:
 
 
 async def _trouble(line: Silence) -> None:
-    for _ in range(2):
-        await asyncio.sleep(2)
-        line.fall()
-        await asyncio.sleep(3)
-        line.end()
-        await asyncio.sleep(1)
-        line.die()
-        await asyncio.sleep(1)
-        line.end()
+    await asyncio.sleep(1)
+    line.fall()
+    await asyncio.sleep(2.5)
+    line.end()
+    await asyncio.sleep(0.5)
+    line.die()
+    await asyncio.sleep(1)
+    line.end()
 
 
 def _free_port() -> int:

@@ -17,7 +17,9 @@ from servicekit.telemetry import begin, is_sampled, traceparent_of
 
 
 @dataclass(frozen=True, slots=True)
-class _Filed:
+class Filed:
+    """A file, or those of its lines that are of one chunk."""
+
     row: files.FileRow
     lines: list[files.Line]
 
@@ -29,19 +31,19 @@ class FileOutbox:
         """Publish to the lanes of ``stage``."""
         self._stage = stage
 
-    async def pending(self, connection: Connection, older_than_s: float, limit: int) -> list[_Filed]:
+    async def pending(self, connection: Connection, older_than_s: float, limit: int) -> list[Filed]:
         """Return unpublished files; there is no faster path than this relay."""
         rows = await files.unpublished(connection, limit)
-        return [_Filed(row, await files.lines(connection, await files.ids_of(connection, row.head.no))) for row in rows]
+        return [Filed(row, await files.lines(connection, await files.ids_of(connection, row.head.no))) for row in rows]
 
-    def events(self, row: _Filed) -> list[Outgoing]:
+    def events(self, row: Filed) -> list[Outgoing]:
         """Return the file's events."""
         groups: dict[tuple[str, str, str], list[files.Line]] = {}
         for line in row.lines:
             groups.setdefault((line.chunk_id, line.record.lane, line.record.tariff), []).append(line)
         return [self._event(row.row, *key, lines) for key, lines in groups.items()]
 
-    async def mark(self, connection: Connection, rows: Sequence[_Filed]) -> None:
+    async def mark(self, connection: Connection, rows: Sequence[Filed]) -> None:
         """Note that they are published."""
         await files.mark(connection, "published_at", [filed.row.head.no for filed in rows])
 

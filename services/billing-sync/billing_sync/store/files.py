@@ -151,6 +151,17 @@ async def ids_of(connection: Connection, no: int) -> list[int]:
     return [row["id"] for row in rows]
 
 
+async def filed_of(connection: Connection, chunk_id: UUID) -> dict[int, list[int]]:
+    """Return the closures of a chunk that are in files, by file number, in the order in which they stand there."""
+    rows = await connection.fetch(
+        "select file_no, id from closure where chunk_id = $1 and file_no is not null order by file_no, at, id", chunk_id
+    )
+    found: dict[int, list[int]] = {}
+    for row in rows:
+        found.setdefault(row["file_no"], []).append(row["id"])
+    return found
+
+
 async def get(connection: Connection, no: int) -> FileRow | None:
     """Return one file."""
     row = await connection.fetchrow("select * from file where no = $1", no)

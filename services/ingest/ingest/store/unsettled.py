@@ -99,13 +99,14 @@ class UnsettledChunks:
 
 def _question(row: Unsettled) -> Outgoing:
     chunk = row.outbound
-    # All final and not charged: it is charging that has not heard, so everything is said again.
-    silent = vectors.all_final(row.state) or len(row.seen) > MOST_SEEN
+    # All final and not charged: charging has not heard, or was not heard.  Either way everything is said again.
+    uncharged = vectors.all_final(row.state)
     data = OutcomesMissed(
         chunk_id=chunk.chunk_id.hex,
         enterprise=chunk.enterprise,
         at=row.now,
-        seen=[] if silent else row.seen,
+        seen=[] if uncharged or len(row.seen) > MOST_SEEN else row.seen,
+        uncharged=uncharged,
     )
     envelope = wrap(
         data,
