@@ -2,7 +2,7 @@
 trusting them.
 
 Found by measuring (architecture.md, "Events"): `getmany` is always drained whole, never with ``max_records``;
-partitions are paused by the size of our queue; ``fetch_max_wait_ms=20``.  aiokafka swallows exceptions of rebalance
+partitions are paused by the size of our queue; while one is, a fetch waits 20 ms at most.  aiokafka swallows exceptions of rebalance
 listeners and rebalances eagerly, so the listeners only close a gate and take notes; everything else happens in tasks of
 our own, whose faults end the process.
 """
@@ -30,7 +30,7 @@ from bus.offsets import Fenced
 from bus.predecessor import Predecessor
 from bus.producer import Producer
 from bus.records import Batch, Busy, RawRecord, TopicPartition, lane_of, rank_of
-from bus.replay import connect, raw_of
+from bus.replay import connect, hurry, raw_of
 from bus.strategies import Ends, InDatabase, InKafka, Strategy
 from servicekit.database import Database, DatabaseUnavailable
 
@@ -227,10 +227,13 @@ class Consumer:
                 # The assignment changed meanwhile; `_prepare` seeks every partition, so nothing is lost by dropping
                 # these.
                 continue
+            now = time.monotonic()
             for tp, messages in fetched.items():
-                if self._intake.offer(TopicPartition(*tp), [raw_of(m) for m in messages]):
+                if self._intake.offer(TopicPartition(*tp), [raw_of(m) for m in messages], now):
                     with suppress(IllegalStateError):
                         kafka.pause(tp)
+            # Nothing was awaited since the drain, so this is in time for the next fetch.
+            hurry(kafka, partial=self._intake.any_paused())
             if fetched:
                 self._wake()
 
@@ -294,26 +297,27 @@ class Consumer:
         while True:
             await self._gate.wait()
             wake.clear()
-            raws = self._intake.take(self._allowed(track))
+            now = time.monotonic()
+            ripe, later = self._intake.ripe(now)
+            raws = self._intake.take(self._allowed(track, ripe, now))
             if raws:
                 await self._handle(kafka, raws)
                 continue
             try:
-                await asyncio.wait_for(wake.wait(), self._patience(track))
+                await asyncio.wait_for(wake.wait(), self._patience(track, later, now))
             except TimeoutError:
                 await self._settle_track(kafka, track)
 
-    def _allowed(self, track: frozenset[int]) -> set[int]:
+    def _allowed(self, track: frozenset[int], ripe: set[int], now: float) -> set[int]:
         """Return the ranks a track may take from now: not put back a moment ago, and with nothing better waiting
         elsewhere.
         """
-        now = time.monotonic()
-        free = {rank for rank in self._intake.ranks() if self._blocked.get(rank, (0.0, ""))[0] <= now}
+        free = {rank for rank in ripe if self._blocked.get(rank, (0.0, ""))[0] <= now}
         return {rank for rank in free if rank in track and rank <= min(free)}
 
-    def _patience(self, track: frozenset[int]) -> float:
-        until = [t for rank, (t, _) in self._blocked.items() if rank in track]
-        return max(0.001, min([SETTLE_INTERVAL_S, *(t - time.monotonic() for t in until if t > time.monotonic())]))
+    def _patience(self, track: frozenset[int], later: float, now: float) -> float:
+        until = [later, *(t for rank, (t, _) in self._blocked.items() if rank in track)]
+        return max(0.001, min([SETTLE_INTERVAL_S, *(t - now for t in until if t > now)]))
 
     async def _handle(self, kafka: AIOKafkaConsumer, raws: list[RawRecord]) -> None:
         """Take one batch through to one of its three outcomes."""

@@ -26,6 +26,10 @@ class Limits:
     max_octets: int = 256 * 1024
     queue_records: int = 1_000
     queue_octets: int = 2 * 1024 * 1024
+    gather_s: float = 0.0
+    """A batch of a lane below verification waits so long for its like, unless it is full: for handlers whose cost is by the
+    batch (a transaction) and whose results nobody waits for.  Records without a lane, and codes, never wait.
+    """
 
 
 @dataclass(slots=True, eq=False)
@@ -44,6 +48,8 @@ class Partition:
     """What the broker was last told, for lag tools; -1 nothing yet."""
     queue: deque[RawRecord] = field(default_factory=deque)
     octets: int = 0
+    since: float = 0.0
+    """When the oldest waiting record came, on the caller's monotonic clock."""
     paused: bool = False
 
 
@@ -65,14 +71,16 @@ class Intake:
         """Forget the assignment."""
         self.partitions = {}
 
-    def offer(self, tp: TopicPartition, records: Sequence[RawRecord]) -> bool:
-        """Append fetched records; return whether the partition must be paused now.
+    def offer(self, tp: TopicPartition, records: Sequence[RawRecord], now: float = 0.0) -> bool:
+        """Append records fetched at ``now``; return whether the partition must be paused now.
 
         Records before the expected offset (a fetch that was under way during a seek) are left out.
         """
         partition = self.partitions.get(tp)
         if partition is None:
             return False
+        if not partition.queue:
+            partition.since = now
         for record in records:
             if record.offset < partition.fetched:
                 continue
@@ -85,6 +93,10 @@ class Intake:
             return True
         return False
 
+    def any_paused(self) -> bool:
+        """Whether some partition is not to be fetched for now."""
+        return any(partition.paused for partition in self.partitions.values())
+
     def resumable(self) -> list[TopicPartition]:
         """Return paused partitions that have drained to half, and count them as running again."""
         half_records, half_octets = self.limits.queue_records // 2, self.limits.queue_octets // 2
@@ -95,9 +107,27 @@ class Intake:
                 found.append(partition.tp)
         return found
 
-    def ranks(self) -> set[int]:
-        """Return the ranks that have something waiting."""
-        return {p.rank for p in self.partitions.values() if p.queue}
+    def ripe(self, now: float) -> tuple[set[int], float]:
+        """Return the ranks that have a batch to hand out, and when the next of the others will (infinity: none waits)."""
+        limits = self.limits
+        records: dict[int, int] = {}
+        octets: dict[int, int] = {}
+        since: dict[int, float] = {}
+        for partition in self.partitions.values():
+            if partition.queue:
+                rank = partition.rank
+                records[rank] = records.get(rank, 0) + len(partition.queue)
+                octets[rank] = octets.get(rank, 0) + partition.octets
+                since[rank] = min(since.get(rank, partition.since), partition.since)
+        found: set[int] = set()
+        later = float("inf")
+        for rank, begun in since.items():
+            full = records[rank] >= limits.max_records or octets[rank] >= limits.max_octets
+            if rank == 0 or full or begun + limits.gather_s <= now:
+                found.add(rank)
+            else:
+                later = min(later, begun + limits.gather_s)
+        return found, later
 
     def take(self, ranks: Iterable[int]) -> list[RawRecord]:
         """Return the next batch of the best of ``ranks``: one topic, up to the limits; empty when nothing waits.

@@ -19,7 +19,14 @@ from aiokafka.errors import KafkaError
 from bus.producer import back_off
 from bus.records import RawRecord, TopicPartition
 
-FETCH_WAIT_MS = 20
+FETCH_WAIT_MS = 250
+"""A fetch that covers every partition of ours waits so long in the broker for the first record: it is answered at once when one
+comes, so waiting costs no latency and saves the broker 46 of 50 empty answers a second and consumer.
+"""
+
+PARTIAL_FETCH_WAIT_MS = 20
+"""A fetch that leaves paused partitions out waits no longer: when one of them is resumed meanwhile, it has to wait for this answer."""
+
 MAX_PARTITION_FETCH_OCTETS = 1024 * 1024
 
 log = structlog.get_logger()
@@ -61,6 +68,12 @@ async def connect(bootstrap_servers: str, **options: Any) -> AIOKafkaConsumer:
             await asyncio.sleep(back_off(attempt))
         else:
             return consumer
+
+
+def hurry(consumer: AIOKafkaConsumer, *, partial: bool) -> None:
+    """Say whether the next fetch leaves partitions out (`PARTIAL_FETCH_WAIT_MS`)."""
+    # aiokafka takes the wait at construction only, and reads this attribute for every request.
+    consumer._fetcher._fetch_max_wait_ms = PARTIAL_FETCH_WAIT_MS if partial else FETCH_WAIT_MS  # noqa: SLF001
 
 
 async def partitions_of(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:

@@ -11,7 +11,7 @@ from billing_sync.api.access import Access
 from billing_sync.handlers.charge import ChargeOutcomes
 from billing_sync.handlers.clerk import Clerk
 from billing_sync.handlers.fetched import FetchedNotes
-from billing_sync.handlers.files import Shape
+from billing_sync.handlers.files import Recent, Shape
 from billing_sync.handlers.outboxes import FileOutbox, TariffOutbox
 from billing_sync.handlers.repeating import ChargesAgain
 from billing_sync.settings import BillingSettings
@@ -27,6 +27,9 @@ from servicekit.web import build_app
 
 GROUP = "billing"
 """The service's name as a consumer (`contracts.topics.SERVICES`)."""
+
+GATHER_S = 0.25
+"""Outcomes wait so long for others: a transaction costs as much for two as for a hundred, and files are made by the minute."""
 
 
 async def compose(runtime: Runtime) -> ASGIApp:
@@ -50,6 +53,7 @@ async def compose(runtime: Runtime) -> ASGIApp:
         producer=producer,
         database=database,
         offsets="with_effect",
+        limits=Limits(gather_s=GATHER_S),
         instance=settings.instance,
         state_dir=settings.state_dir,
     )
@@ -65,6 +69,7 @@ async def compose(runtime: Runtime) -> ASGIApp:
         instance=settings.instance,
         state_dir=settings.state_dir,
     )
+    recent = Recent()
     clerk = Clerk(
         database=database,
         folder=folder,
@@ -74,6 +79,7 @@ async def compose(runtime: Runtime) -> ASGIApp:
             settings.billing_node,
             settings.billing_encoding,
         ),
+        recent=recent,
         term_ms=settings.billing_unknown_after_s * 1_000,
         clock=runtime.clock,
         tick_s=settings.billing_tick_s,
@@ -81,7 +87,9 @@ async def compose(runtime: Runtime) -> ASGIApp:
     runtime.component("consumer", consumer)
     runtime.component("questions", questions)
     runtime.component("clerk", clerk)
-    runtime.component("files relay", Relay("billing.file", database, producer, FileOutbox(), older_than_s=0.0, batch=4))
+    runtime.component(
+        "files relay", Relay("billing.file", database, producer, FileOutbox(recent=recent), older_than_s=0.0, batch=4)
+    )
     runtime.component("tariffs relay", Relay("billing.tariff", database, producer, TariffOutbox(), older_than_s=0.0))
     await _serve_files(runtime, settings, database, folder)
     runtime.health.add_database(database)

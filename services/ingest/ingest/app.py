@@ -46,6 +46,9 @@ SCHEMA = "ingest"
 STATUS_GROUP = "ingest.status"
 CONTROL_GROUP = "ingest.control"
 
+GATHER_S = 0.05
+"""States of other classes than codes wait so long for others: a transaction costs as much for two as for a hundred."""
+
 STATUS_TOPICS: list[str] = [
     topic
     for stage in (topics.JUDGED, topics.DECIDED, topics.OUTCOMES, topics.CHARGED)
@@ -140,7 +143,7 @@ def _consumers(runtime: Runtime, settings: IngestSettings, database: Database, p
         producer=producer,
         database=database,
         offsets="with_effect",
-        limits=IntakeLimits(max_records=200),
+        limits=IntakeLimits(max_records=200, gather_s=GATHER_S),
         instance=settings.instance,
         state_dir=settings.state_dir,
     )

@@ -16,7 +16,7 @@ import pytest_asyncio
 from billing_sync.adapters.folder import Folder
 from billing_sync.handlers.charge import ChargeOutcomes
 from billing_sync.handlers.clerk import Clerk
-from billing_sync.handlers.files import Shape
+from billing_sync.handlers.files import Recent, Shape
 from billing_sync.store import reconciliation
 from bus.records import Batch, RawRecord, Record
 from contracts.envelope import Envelope, wrap
@@ -77,7 +77,7 @@ def envelope_of(event: Any) -> Envelope[Any]:
 def make_clerk(database: Database, folder: Folder, clock: Clock, most: int = 1_000) -> Clerk:
     shape = Shape(5 * MINUTE, most, "GX01", "utf-8")
     return Clerk(
-        database=database, folder=folder, shape=shape, term_ms=72 * 60 * MINUTE, clock=clock, tick_s=0.05
+        database=database, folder=folder, shape=shape, recent=Recent(), term_ms=72 * 60 * MINUTE, clock=clock, tick_s=0.05
     )  # fmt: skip
 
 

@@ -179,8 +179,8 @@ async def test_a_file_is_made_again_to_the_octet_from_its_rows(office, make):
     assert office.folder.read(name) == before
     async with office.database.connection() as connection:
         row = await files.get(connection, 1)
-        lines = await files.lines(connection, await files.ids_of(connection, 1))
-    assert build(row.head, [line.record for line in lines]).octets == before
+        content = await files.content(connection, await files.ids_of(connection, 1))
+    assert build(row.head, content.lines, content.total).octets == before
     assert (await making.verify(office.database, office.folder, row)).disk_agrees
 
 

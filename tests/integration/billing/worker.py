@@ -9,7 +9,7 @@ from pathlib import Path
 from billing_sync.adapters.folder import Folder
 from billing_sync.handlers.charge import ChargeOutcomes
 from billing_sync.handlers.clerk import Clerk
-from billing_sync.handlers.files import Shape
+from billing_sync.handlers.files import Recent, Shape
 from billing_sync.handlers.outboxes import FileOutbox
 from bus.consumer import Consumer
 from bus.intake import Limits
@@ -35,11 +35,14 @@ async def work(bootstrap: str, url: str, prefix: str, directory: str, instance: 
         limits=Limits(max_records=8),
         instance=instance,
     )
+    recent = Recent()
     clerk = Clerk(
-        database=database, folder=Folder(Path(directory)), shape=Shape(1_000, 500, "GX01", "utf-8"), term_ms=10**10,
+        database=database, folder=Folder(Path(directory)), shape=Shape(1_000, 500, "GX01", "utf-8"), recent=recent, term_ms=10**10,
         clock=SystemClock(), tick_s=0.1,
     )  # fmt: skip
-    relay = Relay(f"{prefix}file", database, producer, FileOutbox(f"{prefix}charged"), older_than_s=0.0, interval_s=0.2)
+    relay = Relay(
+        f"{prefix}file", database, producer, FileOutbox(f"{prefix}charged", recent), older_than_s=0.0, interval_s=0.2
+    )
     await asyncio.gather(consumer.run(), clerk.run(), relay.run())
 
 

@@ -37,7 +37,7 @@ def test_the_best_rank_is_taken_first_and_whole():
     made.offer(TopicPartition(BULK, 0), [record(BULK, 0, n) for n in range(4)])
     made.offer(TopicPartition(CODES, 0), [record(CODES, 0, n) for n in range(3)])
     topics = []
-    while batch := made.take(made.ranks()):
+    while batch := made.take(made.ripe(0.0)[0]):
         topics.append((batch[0].topic, len(batch)))
     assert topics == [(CODES, 2), (CODES, 1), (BULK, 2), (BULK, 2)]
 
@@ -67,7 +67,7 @@ def test_records_before_the_expected_offset_are_left_out():
 def test_unassigned_partitions_are_ignored():
     made = intake((BULK, 0))
     assert made.offer(TopicPartition(BULK, 1), [record(BULK, 1, 0)]) is False
-    assert made.ranks() == set()
+    assert made.ripe(0.0)[0] == set()
 
 
 def test_pause_at_the_bound_and_resume_at_half():
@@ -95,7 +95,7 @@ def test_a_batch_put_back_comes_first_again_unless_the_partition_moved_on():
     assert [r.offset for r in made.take({3})] == [0, 1]
     made.assign({tp: 0})
     made.put_back(batch, owners)
-    assert made.ranks() == set()
+    assert made.ripe(0.0)[0] == set()
 
 
 def test_topics_of_equal_rank_take_turns():
@@ -123,7 +123,7 @@ def test_everything_offered_is_taken_once_in_order_and_within_bounds(offers, max
         sent[tp].append(offset)
         made.offer(tp, [record(topic, partition, offset, octets)])
     taken = {}
-    while batch := made.take(made.ranks()):
+    while batch := made.take(made.ripe(0.0)[0]):
         assert len({r.topic for r in batch}) == 1
         assert len(batch) <= max_records
         assert len(batch) == 1 or sum(r.octets for r in batch) <= max_octets
@@ -131,3 +131,18 @@ def test_everything_offered_is_taken_once_in_order_and_within_bounds(offers, max
             taken.setdefault(r.tp, []).append(r.offset)
     assert taken == sent
     assert all(p.octets == 0 for p in made.partitions.values())
+
+
+def test_a_batch_waits_for_its_like_until_it_is_full_or_old_and_codes_never_wait():
+    made = intake((BULK, 0), (NOTICES, 0), (CODES, 0), max_records=3, gather_s=0.1)
+    made.offer(TopicPartition(BULK, 0), [record(BULK, 0, 0)], 10.0)
+    assert made.ripe(10.05) == (set(), 10.1)
+    made.offer(TopicPartition(NOTICES, 0), [record(NOTICES, 0, 0)], 10.06)
+    assert made.ripe(10.06) == (set(), 10.1)
+    made.offer(TopicPartition(CODES, 0), [record(CODES, 0, 0)], 10.06)
+    assert made.ripe(10.06) == ({0}, 10.1), "a code waits for nothing"
+    made.offer(TopicPartition(NOTICES, 0), [record(NOTICES, 0, 1), record(NOTICES, 0, 2)], 10.07)
+    assert made.ripe(10.07)[0] == {0, 1}, "full"
+    assert made.ripe(10.1)[0] == {0, 1, 3}, "old"
+    assert made.take({3})
+    assert made.ripe(11.0) == ({0, 1}, float("inf"))

@@ -116,6 +116,8 @@ class Book:
             at=event.at,
             tariff=tariff,
         )
+        if self._all_opened(event, row):
+            return
         closure = Closure(self.chunk_id, now)
         again = frozenset(event.resent)
         for position, status in enumerate(event.statuses):
@@ -143,9 +145,26 @@ class Book:
         if closure.indices:
             self.closures.append(closure)
 
+    def _all_opened(self, event: SegmentsAnswered, row: Answer) -> bool:
+        """Open all of an event's segments at once where nothing about any is special: what nearly every event is."""
+        if event.resent or not event.indices or any(event.statuses):
+            return False
+        places = self.vector.places(event.indices, event.segments)
+        if places is None or any(self.vector.at(places)):
+            return False
+        self.vector.put(places, Stage.OPEN)
+        self.first_open_at = min(self.first_open_at or event.at, event.at)
+        row.indices, row.segments, row.totals = event.indices, event.segments, event.totals
+        row.recipients, row.carrier_ids = event.recipients, event.carrier_ids
+        row.senders, row.task_ids, row.refs = event.senders, event.task_ids, event.refs
+        self.answers.append(row)
+        return True
+
     def reported(self, event: SegmentsReported, *, now: int) -> None:
         """Close segments by their receipts."""
         closure = Closure(self.chunk_id, now)
+        if self._all_closed(event, closure):
+            return
         for position, state in enumerate(event.states):
             stage = _CLOSING.get(state)
             if stage is None:
@@ -163,6 +182,23 @@ class Book:
                 closure.add(index, segment, stage, code, done_at, marked=bool(octet & MARK))
         if closure.indices:
             self.closures.append(closure)
+
+    def _all_closed(self, event: SegmentsReported, closure: Closure) -> bool:
+        """Close all of an event's segments at once where all are open and one state closes them."""
+        states = event.states
+        if not states or states.count(states[0]) != len(states) or states[0] not in _CLOSING:
+            return False
+        places = self.vector.places(event.indices, event.segments)
+        if places is None or self.vector.at(places) != bytes([Stage.OPEN]) * len(places):
+            return False
+        stage = _CLOSING[states[0]]
+        self.vector.put(places, stage)
+        closure.indices, closure.segments = event.indices, event.segments
+        closure.stages = [int(stage)] * len(places)
+        closure.codes, closure.done_at = event.codes, event.done_at
+        closure.marked = [False] * len(places)
+        self.closures.append(closure)
+        return True
 
     def closed(self, event: MessagesClosed, *, now: int) -> None:
         """Close as unknown what dispatch no longer expects a receipt for."""
@@ -203,11 +239,11 @@ def _one(values: Sequence[str], position: int) -> str:
 def fault_of(event: SegmentsAnswered | SegmentsReported | MessagesClosed) -> str:
     """Return what is inconsistent in an event, free of contents; empty when nothing is."""
     size = len(event.indices)
-    if any(not 0 <= index < MAX_INDEX for index in event.indices):
+    if size and not (min(event.indices) >= 0 and max(event.indices) < MAX_INDEX):
         return f"an index is not in 0..{MAX_INDEX - 1}"
     if isinstance(event, MessagesClosed):
         return ""
-    if any(not 1 <= segment <= MAX_SEGMENT for segment in event.segments):
+    if event.segments and not (min(event.segments) >= 1 and max(event.segments) <= MAX_SEGMENT):
         return f"a segment is not in 1..{MAX_SEGMENT}"
     if isinstance(event, SegmentsReported):
         exact = (event.segments, event.totals, event.states, event.codes, event.done_at)

@@ -23,33 +23,86 @@ ENCODINGS = ("utf-8", "gb18030")
 _ESCAPES = str.maketrans({"\\": "\\\\", "|": "\\p", "\r": "\\r", "\n": "\\n"})
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One segment that closed."""
+class Answered:
+    """The segments of one batch of answers as a file writes them: what all of them share is written once.
 
-    segment_id: str
-    tenant: str
-    enterprise: str
-    lane: str
-    task_id: str
-    ref: str
-    sender: str
-    recipient: int
-    carrier: str
-    link: str
-    protocol: str
-    carrier_id: str
-    segment: int
-    total: int
-    submitted_at: int
-    done_at: int
-    state: str
-    code: str
-    fee_type: str
-    fee_code: str
-    tariff: str
-    amount: Decimal
-    marked: bool
+    Lists run in parallel; ``senders``, ``task_ids`` and ``refs`` are empty, have one for all, or one each.
+    """
+
+    __slots__ = (
+        "_carrier_ids",
+        "_first",
+        "_recipients",
+        "_refs",
+        "_senders",
+        "_shared",
+        "_task_ids",
+        "_totals",
+        "carrier",
+        "enterprise",
+        "lane",
+        "submitted",
+        "tariff",
+        "tenant",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        *,
+        tenant: str,
+        enterprise: str,
+        lane: str,
+        link: str,
+        carrier: str,
+        protocol: str,
+        at: int,
+        tariff: int,
+        totals: Sequence[int],
+        recipients: Sequence[int],
+        senders: Sequence[str],
+        carrier_ids: Sequence[str],
+        task_ids: Sequence[str],
+        refs: Sequence[str],
+    ) -> None:
+        """``at``: when the carrier answered, Unix ms; ``tariff``: number of the version in force then."""
+        self.tenant, self.enterprise, self.lane, self.carrier, self.tariff = tenant, enterprise, lane, carrier, tariff
+        self.submitted = _stamp(at)
+        self._totals, self._recipients, self._carrier_ids = totals, recipients, carrier_ids
+        self._senders, self._task_ids, self._refs = senders, task_ids, refs
+        self._first = f"{_free(tenant)}|{_free(enterprise)}|{lane}|"
+        self._shared = f"|{carrier}|{_free(link)}|{protocol}|"
+
+    def sender(self, position: int) -> str:
+        """Return whom a segment was sent from."""
+        return _one(self._senders, position)
+
+    def fields(self, position: int, segment: int) -> str:
+        """Return the line's fields from tenant to the time of submission."""
+        return (
+            f"{self._first}{_one(self._task_ids, position)}|{_free(_one(self._refs, position))}"
+            f"|{_free(_one(self._senders, position))}|{self._recipients[position]}{self._shared}"
+            f"{_free(self._carrier_ids[position])}|{segment}|{self._totals[position]}|{self.submitted}|"
+        )
+
+
+class Price:
+    """What a segment costs that closed in one way, and the line's fields that say so."""
+
+    __slots__ = ("amount", "fields", "state", "tariff", "text")
+
+    def __init__(self, *, state: str, fee_type: str, fee_code: str, tariff: str, amount: Decimal) -> None:
+        self.state = state
+        self.tariff = tariff
+        self.amount = amount
+        self.text = format(amount, "f")
+        """The amount in plain digits, as lines and events carry it."""
+        self.fields = f"{fee_type}|{_free(fee_code)}|{_free(tariff)}|{self.text}|"
+
+
+def line(number: int, segment_id: str, opened: str, *, price: Price, done_at: int, code: str, marked: bool) -> str:
+    """Return the ``number``-th record, counted from 1; ``opened`` are `Answered.fields`, ``done_at`` Unix ms or 0."""
+    done = _stamp(done_at) if done_at else ""
+    return f"20|{number}|{segment_id}|{opened}{done}|{price.state}|{_free(code)}|{price.fields}{'R' if marked else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,54 +132,27 @@ class Built:
     sha256: bytes
 
 
-def build(head: Head, records: Sequence[Record]) -> Built:
-    """Return the file of these records: the same octets for the same arguments, always."""
-    total = sum((record.amount for record in records), Decimal(0))
-    lines = [
-        "|".join(
-            ("10", FORMAT, VERSION, head.node, str(head.no), _stamp(head.begin), _stamp(head.end), str(len(records)))
-        ),
-        *(_line(number, record) for number, record in enumerate(records, 1)),
-        "|".join(("90", str(head.no), str(len(records)), format(total, "f"))),
-    ]
+def build(head: Head, lines: Sequence[str], total: Decimal) -> Built:
+    """Return the file of these records, whose amounts sum up to ``total``: the same octets for the same arguments, always."""
+    first = "|".join(
+        ("10", FORMAT, VERSION, head.node, str(head.no), _stamp(head.begin), _stamp(head.end), str(len(lines)))
+    )
+    last = "|".join(("90", str(head.no), str(len(lines)), format(total, "f")))
     # A name a caller chose may hold what GB18030 can always write; UTF-8 refuses lone surrogates, which no text of
     # ours has.
-    octets = ("\n".join(lines) + "\n").encode(head.encoding, "replace")
-    return Built(octets, len(records), total, hashlib.sha256(octets).digest())
-
-
-def _line(number: int, record: Record) -> str:
-    return "|".join((
-        "20",
-        str(number),
-        record.segment_id,
-        _free(record.tenant),
-        _free(record.enterprise),
-        record.lane,
-        record.task_id,
-        _free(record.ref),
-        _free(record.sender),
-        str(record.recipient),
-        record.carrier,
-        _free(record.link),
-        record.protocol,
-        _free(record.carrier_id),
-        str(record.segment),
-        str(record.total),
-        _stamp(record.submitted_at),
-        _stamp(record.done_at) if record.done_at else "",
-        record.state,
-        _free(record.code),
-        record.fee_type,
-        _free(record.fee_code),
-        _free(record.tariff),
-        format(record.amount, "f"),
-        "R" if record.marked else "",
-    ))  # fmt: skip
+    octets = ("\n".join([first, *lines, last]) + "\n").encode(head.encoding, "replace")
+    return Built(octets, len(lines), total, hashlib.sha256(octets).digest())
 
 
 def _free(text: str) -> str:
-    return text.translate(_ESCAPES)
+    # Nearly every text is letters and digits, which is known sooner than what to escape.
+    return text if text.isalnum() else text.translate(_ESCAPES)
+
+
+def _one(values: Sequence[str], position: int) -> str:
+    if not values:
+        return ""
+    return values[0] if len(values) == 1 else values[position]
 
 
 def _stamp(epoch_ms: int) -> str:

@@ -7,6 +7,7 @@ octet.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
 
 MAX_INDEX = 500
@@ -38,6 +39,8 @@ class Stage(IntEnum):
         return self.name.lower()
 
 
+_OPEN, _OPEN_MARKED = int(Stage.OPEN), Stage.OPEN | MARK
+
 _STAGES: tuple[Stage, ...] = tuple(Stage)
 """By value: looking an enumeration up by call costs more than the rest of applying an event."""
 
@@ -58,12 +61,12 @@ class Vector:
     @property
     def open(self) -> int:
         """Segments that wait for their receipt."""
-        return sum(1 for octet in self._octets if octet & _STAGE == Stage.OPEN and not octet & EARLY)
+        return self._octets.count(_OPEN) + self._octets.count(_OPEN_MARKED)
 
     @property
     def early(self) -> bool:
         """Whether a receipt waits for its answer."""
-        return any(octet & EARLY for octet in self._octets)
+        return max(self._octets, default=0) >= EARLY
 
     def get(self, index: int, segment: int) -> int:
         """Return the octet of a segment, 0 where nothing is known."""
@@ -78,6 +81,33 @@ class Vector:
         if at >= len(self._octets):
             self._octets.extend(bytes((index + 1) * self.stride - len(self._octets)))
         self._octets[at] = octet
+
+    def places(self, indices: Sequence[int], segments: Sequence[int]) -> list[int] | None:
+        """Return where the octets of these segments are, all inside the vector; None when one is named twice."""
+        most = max(segments)
+        if most > self.stride:
+            self._widen(most)
+        if self.stride == 1:
+            found = list(indices)
+        else:
+            found = [index * self.stride + segment - 1 for index, segment in zip(indices, segments, strict=True)]
+        if len(set(found)) != len(found):
+            return None
+        missing = max(found) + 1 - len(self._octets)
+        if missing > 0:
+            self._octets.extend(bytes(missing + -(max(found) + 1) % self.stride))
+        return found
+
+    def at(self, places: Sequence[int]) -> bytes:
+        """Return the octets at some places."""
+        octets = self._octets
+        return bytes([octets[place] for place in places])
+
+    def put(self, places: Sequence[int], octet: int) -> None:
+        """Set the octets at some places."""
+        octets = self._octets
+        for place in places:
+            octets[place] = octet
 
     def segments_in(self, index: int, stage: Stage) -> list[int]:
         """Return the segments of a message that are in ``stage`` by an answer."""

@@ -11,7 +11,7 @@ import structlog
 
 from billing_sync.adapters.folder import Folder
 from billing_sync.handlers import acknowledgements, closing, files
-from billing_sync.handlers.files import Shape
+from billing_sync.handlers.files import Recent, Shape
 from servicekit.clock import Clock
 from servicekit.database import Database, DatabaseUnavailable
 
@@ -22,12 +22,21 @@ class Clerk:
     """A lifecycle component."""
 
     def __init__(
-        self, *, database: Database, folder: Folder, shape: Shape, term_ms: int, clock: Clock, tick_s: float
+        self,
+        *,
+        database: Database,
+        folder: Folder,
+        shape: Shape,
+        recent: Recent,
+        term_ms: int,
+        clock: Clock,
+        tick_s: float,
     ) -> None:
         """Work every ``tick_s`` seconds; ``term_ms`` after its answer a segment is closed as unknown."""
         self._database = database
         self._folder = folder
         self._shape = shape
+        self._recent = recent
         self._term_ms = term_ms
         self._clock = clock
         self._tick_s = tick_s
@@ -38,7 +47,7 @@ class Clerk:
         """Do all that is due now."""
         now = self._clock.wall_ms()
         await closing.close_overdue(self._database, now, self._term_ms)
-        await files.make_due(self._database, self._folder, self._shape, now)
+        await files.make_due(self._database, self._folder, self._shape, now, self._recent)
         await files.offer(self._database, self._folder)
         await acknowledgements.read_all(self._database, self._folder)
 

@@ -40,29 +40,54 @@ class Verified:
     sha256: str
 
 
-async def make_due(database: Database, folder: Folder, shape: Shape, now_ms: int) -> list[int]:
+class Recent:
+    """What the files made here lately are made of, so that their events need not read the rows again."""
+
+    MOST = 8
+    """Files kept: some 2 MB each.  The relay of another worker, or this one after a crash, reads the rows."""
+
+    def __init__(self) -> None:
+        self._charged: dict[int, files.Groups] = {}
+
+    def keep(self, no: int, charged: files.Groups) -> None:
+        """Keep the records of a committed file."""
+        self._charged[no] = charged
+        while len(self._charged) > self.MOST:
+            del self._charged[next(iter(self._charged))]
+
+    def take(self, no: int) -> files.Groups | None:
+        """Return them, once."""
+        return self._charged.pop(no, None)
+
+
+async def make_due(
+    database: Database, folder: Folder, shape: Shape, now_ms: int, recent: Recent | None = None
+) -> list[int]:
     """Make every file that is due and put it into the outgoing folder; return their numbers."""
     made: list[int] = []
     while (fresh := await database.run(lambda tx: _make(tx, shape, now_ms))) is not None:
-        head, built = fresh
+        head, built, charged = fresh
+        if recent is not None:
+            recent.keep(head.no, charged)
         # The octets are at hand; after a crash here `offer` makes them again from the rows.
         await asyncio.to_thread(folder.write, head.name, built.octets)
         made.append(head.no)
     return made
 
 
-async def _make(tx: Connection, shape: Shape, now_ms: int) -> tuple[Head, Built] | None:
+async def _make(tx: Connection, shape: Shape, now_ms: int) -> tuple[Head, Built, files.Groups] | None:
     await files.lock(tx)
     choice = await files.choose(tx, now_ms, shape.interval_ms, shape.most)
     if choice is None:
         return None
     head = Head(await files.next_no(tx), shape.node, choice.begin, choice.end, shape.encoding)
-    built = await _built(tx, head, choice.ids)
+    content = await files.content(tx, choice.ids)
+    built = await asyncio.to_thread(build, head, content.lines, content.total)
     await files.insert(tx, head, built, choice.ids)
     metrics.FILES.inc()
     metrics.RECORDS.inc(built.records)
     log.info("file_made", no=head.no, name=head.name, records=built.records, total=format(built.total, "f"))
-    return head, built
+    return head, built, content.charged
 
 
 async def recreate(database: Database, row: files.FileRow) -> Built:
@@ -122,6 +147,5 @@ async def verify(database: Database, folder: Folder, row: files.FileRow) -> Veri
 
 
 async def _built(connection: Connection, head: Head, ids: list[int]) -> Built:
-    records = [line.record for line in await files.lines(connection, ids)]
-    # Ten thousand lines take some 80 ms: aside, so that the probes and the SFTP server go on.
-    return await asyncio.to_thread(build, head, records)
+    content = await files.content(connection, ids)
+    return await asyncio.to_thread(build, head, content.lines, content.total)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from billing_sync.domain.tariff import Tariff
+from billing_sync.handlers.files import Recent
 from billing_sync.store import files, tariffs
 from bus.producer import Outgoing
 from contracts import topics
@@ -21,65 +22,67 @@ class Filed:
     """A file, or those of its lines that are of one chunk."""
 
     row: files.FileRow
-    lines: list[files.Line]
+    charged: files.Groups
 
 
 class FileOutbox:
     """A file's row is the outbox of one `SegmentsCharged` per chunk, class and tariff in it."""
 
-    def __init__(self, stage: str = topics.CHARGED) -> None:
-        """Publish to the lanes of ``stage``."""
+    def __init__(self, stage: str = topics.CHARGED, recent: Recent | None = None) -> None:
+        """Publish to the lanes of ``stage``; ``recent`` spares reading what was made in this process."""
+        self._recent = recent or Recent()
         self._stage = stage
 
     async def pending(self, connection: Connection, older_than_s: float, limit: int) -> list[Filed]:
         """Return unpublished files; there is no faster path than this relay."""
         rows = await files.unpublished(connection, limit)
-        return [Filed(row, await files.lines(connection, await files.ids_of(connection, row.head.no))) for row in rows]
+        return [Filed(row, await self._charged(connection, row.head.no)) for row in rows]
+
+    async def _charged(self, connection: Connection, no: int) -> files.Groups:
+        charged = self._recent.take(no)
+        if charged is None:
+            charged = (await files.content(connection, await files.ids_of(connection, no))).charged
+        return charged
 
     def events(self, row: Filed) -> list[Outgoing]:
         """Return the file's events."""
-        groups: dict[tuple[str, str, str], list[files.Line]] = {}
-        for line in row.lines:
-            groups.setdefault((line.chunk_id, line.record.lane, line.record.tariff), []).append(line)
-        return [self._event(row.row, *key, lines) for key, lines in groups.items()]
+        return [self._event(row.row, *key, charged) for key, charged in row.charged.items()]
 
     async def mark(self, connection: Connection, rows: Sequence[Filed]) -> None:
         """Note that they are published."""
         await files.mark(connection, "published_at", [filed.row.head.no for filed in rows])
 
-    def _event(self, row: files.FileRow, chunk_id: str, lane: str, tariff: str, lines: list[files.Line]) -> Outgoing:
-        first = lines[0].record
+    def _event(self, row: files.FileRow, chunk_id: str, lane: str, tariff: str, charged: files.Charged) -> Outgoing:
         at = int(row.made_at.timestamp() * 1000)
-        charged = SegmentsCharged(
+        event = SegmentsCharged(
             chunk_id=chunk_id,
             file_no=row.head.no,
             file_name=row.name,
             at=at,
             tariff=tariff,
-            indices=[line.index for line in lines],
-            segments=[line.record.segment for line in lines],
-            amounts=[format(line.record.amount, "f") for line in lines],
+            indices=charged.indices,
+            segments=charged.segments,
+            amounts=charged.amounts,
         )
         envelope = wrap(
-            charged,
+            event,
             id=event_id(chunk_id, "charged", f"{row.head.no}-{lane}-{tariff}"),
-            key=partition_key(first.tenant, first.enterprise),
-            tenant=first.tenant,
+            key=partition_key(charged.tenant, charged.enterprise),
+            tenant=charged.tenant,
             occurred_at=at,
-            traceparent=_followed(row, chunk_id, lines),
+            traceparent=_followed(row, chunk_id, charged),
         )
         return topics.lane_topic(self._stage, lane), envelope
 
 
-def _followed(row: files.FileRow, chunk_id: str, lines: Sequence[files.Line]) -> str:
+def _followed(row: files.FileRow, chunk_id: str, charged: files.Charged) -> str:
     """Return the trace context of the records' event, with a span of its own where a trace is followed.
 
     Records that several events closed continue the trace of the first.
     """
-    parent = next((line.trace for line in lines if line.trace), "")
-    if not is_sampled(parent):
+    if not is_sampled(charged.trace):
         return ""
-    span = begin("billing.charged", parent, chunk_id=chunk_id, file_no=row.head.no, records=len(lines))
+    span = begin("billing.charged", charged.trace, chunk_id=chunk_id, file_no=row.head.no, records=len(charged.indices))
     span.end()
     return traceparent_of(span)
 

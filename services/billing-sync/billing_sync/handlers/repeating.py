@@ -40,5 +40,5 @@ class ChargesAgain:
             for number, ids in (await files.filed_of(tx, chunk_id)).items():
                 row = await files.get(tx, number)
                 assert row is not None, "a closure's file is in the table: the foreign key says so"
-                publish += self._outbox.events(Filed(row, await files.lines(tx, ids)))
+                publish += self._outbox.events(Filed(row, (await files.content(tx, ids)).charged))
         return Effect(publish=publish, invalid=invalid)

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
-from billing_sync.domain.record import Built, Head, Record
-from billing_sync.domain.tariff import Charge, Tariff, charge
+from billing_sync.domain.record import Answered, Built, Head, Price, line
+from billing_sync.domain.tariff import Tariff, charge
 from billing_sync.domain.vector import Stage
 from billing_sync.store import tariffs
 from contracts.ids import segment_id
 from servicekit.database import Connection
+
+_SEGMENT_BITS = 8
+"""Segments are numbered to 255 (`domain.vector`), so index and segment make one number."""
+
+_ANSWERED = ("tenant", "enterprise", "lane", "link", "carrier", "protocol", "at", "tariff", "totals", "recipients",
+             "senders", "carrier_ids", "task_ids", "refs")  # fmt: skip
 
 _LOCK = 0x62696C6C66696C65  # "billfile": one writer of files over all processes
 
@@ -59,15 +66,30 @@ class Choice:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A record with what its event needs beyond the file."""
+@dataclass(slots=True)
+class Charged:
+    """Records of a file that are told in one event: of one chunk, class and tariff; lists run in parallel."""
 
-    record: Record
-    chunk_id: str
-    index: int
-    trace: str
-    """W3C traceparent where the trace is followed, else empty."""
+    tenant: str
+    enterprise: str
+    indices: list[int] = field(default_factory=list)
+    segments: list[int] = field(default_factory=list)
+    amounts: list[str] = field(default_factory=list)
+    trace: str = ""
+    """W3C traceparent of the first record whose trace is followed, else empty."""
+
+
+Groups: TypeAlias = dict[tuple[str, str, str], Charged]
+"""Records by (chunk, class, tariff)."""
+
+
+@dataclass(slots=True)
+class Content:
+    """What a file is made of: its lines in their order, their sum, and the same records as events tell them."""
+
+    lines: list[str] = field(default_factory=list)
+    total: Decimal = Decimal(0)
+    charged: Groups = field(default_factory=dict)
 
 
 async def lock(tx: Connection) -> None:
@@ -119,7 +141,7 @@ async def next_no(tx: Connection) -> int:
     return int(await tx.fetchval("select coalesce(max(no), 0) + 1 from file"))
 
 
-async def lines(connection: Connection, ids: Sequence[int]) -> list[Line]:
+async def content(connection: Connection, ids: Sequence[int]) -> Content:
     """Return the records of closures, in the order in which they stand in their file."""
     closures = await connection.fetch(
         "select chunk_id, indices, segments, stages, codes, done_at, marked, trace from closure "
@@ -129,19 +151,54 @@ async def lines(connection: Connection, ids: Sequence[int]) -> list[Line]:
     answers = await connection.fetch(
         "select * from answer where chunk_id = any($1)", list({row["chunk_id"] for row in closures})
     )
-    places: dict[tuple[UUID, int, int], tuple[Any, int]] = {
-        (row["chunk_id"], index, segment): (row, position)
-        for row in answers
-        for position, (index, segment) in enumerate(zip(row["indices"], row["segments"], strict=True))
-    }
     versions = await tariffs.by_number(connection, [row["tariff"] for row in answers])
-    price = _Prices(versions)
-    found = []
+    # Ten thousand records take some 40 ms: aside, so that the probes and the SFTP server go on.
+    return await asyncio.to_thread(_compose, closures, answers, _Prices(versions))
+
+
+def _compose(closures: Sequence[Any], answers: Sequence[Any], prices: _Prices) -> Content:
+    opened = _opened(answers)
+    made = Content()
+    number = 0
     for closure in closures:
-        for at, (index, segment) in enumerate(zip(closure["indices"], closure["segments"], strict=True)):
-            answer, position = places[closure["chunk_id"], index, segment]
-            record = _record(closure, at, answer, position, price)
-            found.append(Line(record, closure["chunk_id"].hex, index, closure["trace"] or ""))
+        chunk_id = closure["chunk_id"].hex
+        places = opened[closure["chunk_id"]]
+        group, last = None, ("", "")
+        columns = (closure[name] for name in ("indices", "segments", "stages", "codes", "done_at", "marked"))
+        for index, segment, stage, code, done_at, marked in zip(*columns, strict=True):
+            answer, position = places[index << _SEGMENT_BITS | segment]
+            price = prices.of(answer, position, stage)
+            number += 1
+            made.lines.append(
+                line(
+                    number,
+                    segment_id(chunk_id, index, segment),
+                    answer.fields(position, segment),
+                    price=price,
+                    done_at=done_at,
+                    code=code,
+                    marked=marked,
+                )
+            )
+            made.total += price.amount
+            if group is None or last != (answer.lane, price.tariff):
+                last = (answer.lane, price.tariff)
+                group = made.charged.setdefault((chunk_id, *last), Charged(answer.tenant, answer.enterprise))
+                group.trace = group.trace or closure["trace"] or ""
+            group.indices.append(index)
+            group.segments.append(segment)
+            group.amounts.append(price.text)
+    return made
+
+
+def _opened(answers: Sequence[Any]) -> dict[UUID, dict[int, tuple[Answered, int]]]:
+    """Return, by chunk and segment, the batch of answers a segment is in and its position there."""
+    found: dict[UUID, dict[int, tuple[Answered, int]]] = {}
+    for row in answers:
+        answered = Answered(**{name: row[name] for name in _ANSWERED})
+        places = found.setdefault(row["chunk_id"], {})
+        for position, (index, segment) in enumerate(zip(row["indices"], row["segments"], strict=True)):
+            places[index << _SEGMENT_BITS | segment] = (answered, position)
     return found
 
 
@@ -234,50 +291,20 @@ class _Prices:
 
     def __init__(self, versions: dict[int, Tariff]) -> None:
         self._versions = versions
-        self._known: dict[tuple[int, str, str, str, int], tuple[Tariff, str, Charge]] = {}
+        self._known: dict[tuple[int, str, str, str, int], Price] = {}
 
-    def of(self, tariff: int, lane: str, sender: str, carrier: str, stage: int) -> tuple[Tariff, str, Charge]:
-        key = (tariff, lane, sender, carrier, stage)
+    def of(self, answer: Answered, position: int, stage: int) -> Price:
+        sender = answer.sender(position)
+        key = (answer.tariff, answer.lane, sender, answer.carrier, stage)
         known = self._known.get(key)
         if known is None:
-            version, final = self._versions[tariff], Stage(stage)
-            cost = charge(version, lane=lane, sender=sender, carrier=carrier, stage=final)
-            known = self._known[key] = (version, final.label, cost)
+            version, final = self._versions[answer.tariff], Stage(stage)
+            cost = charge(version, lane=answer.lane, sender=sender, carrier=answer.carrier, stage=final)
+            known = self._known[key] = Price(
+                state=final.label,
+                fee_type=cost.fee_type,
+                fee_code=cost.fee_code,
+                tariff=version.version,
+                amount=cost.amount,
+            )
         return known
-
-
-def _record(closure: Any, at: int, answer: Any, position: int, price: _Prices) -> Record:
-    sender = _one(answer["senders"], position)
-    tariff, state, cost = price.of(answer["tariff"], answer["lane"], sender, answer["carrier"], closure["stages"][at])
-    index, segment = closure["indices"][at], closure["segments"][at]
-    return Record(
-        segment_id=segment_id(closure["chunk_id"].hex, index, segment),
-        tenant=answer["tenant"],
-        enterprise=answer["enterprise"],
-        lane=answer["lane"],
-        task_id=_one(answer["task_ids"], position),
-        ref=_one(answer["refs"], position),
-        sender=sender,
-        recipient=answer["recipients"][position],
-        carrier=answer["carrier"],
-        link=answer["link"],
-        protocol=answer["protocol"],
-        carrier_id=answer["carrier_ids"][position],
-        segment=segment,
-        total=answer["totals"][position],
-        submitted_at=answer["at"],
-        done_at=closure["done_at"][at],
-        state=state,
-        code=closure["codes"][at],
-        fee_type=cost.fee_type,
-        fee_code=cost.fee_code,
-        tariff=tariff.version,
-        amount=cost.amount,
-        marked=closure["marked"][at],
-    )
-
-
-def _one(values: list[str], position: int) -> str:
-    if not values:
-        return ""
-    return values[0] if len(values) == 1 else values[position]

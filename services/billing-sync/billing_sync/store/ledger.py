@@ -7,6 +7,7 @@ from uuid import UUID
 
 from billing_sync.domain.book import Answer, Book, Closure, Receipt
 from billing_sync.domain.vector import Stage, Vector
+from servicekit.arrays import flags, numbers, texts
 from servicekit.database import Connection
 
 _SELECT = """
@@ -75,10 +76,10 @@ async def save(tx: Connection, books: Iterable[Book], before: dict[str, set[tupl
     )
     answers = [_answer_row(answer) for book in changed for answer in book.answers]
     if answers:
-        await tx.copy_records_to_table("answer", records=answers, columns=_ANSWER)
+        await tx.execute(_INSERT_ANSWERS, *map(list, zip(*answers, strict=True)))
     closures = [_closure_row(closure) for book in changed for closure in book.closures]
     if closures:
-        await tx.copy_records_to_table("closure", records=closures, columns=_CLOSURE)
+        await tx.execute(_INSERT_CLOSURES, *map(list, zip(*closures, strict=True)))
     await _save_early(tx, changed, before)
 
 
@@ -130,25 +131,43 @@ async def open_segments(tx: Connection, books: Sequence[Book]) -> dict[str, list
     return found
 
 
-_ANSWER = (
-    "chunk_id", "tenant", "enterprise", "lane", "link", "carrier", "protocol", "batch", "at", "tariff", "indices",
-    "segments", "totals", "recipients", "senders", "carrier_ids", "task_ids", "refs",
-)  # fmt: skip
-_CLOSURE = ("chunk_id", "at", "indices", "segments", "stages", "codes", "done_at", "marked", "trace")
+_INSERT_ANSWERS = """
+insert into answer (chunk_id, tenant, enterprise, lane, link, carrier, protocol, batch, at, tariff, indices, segments,
+    totals, recipients, senders, carrier_ids, task_ids, refs)
+select chunk_id, tenant, enterprise, lane, link, carrier, protocol, batch, at, tariff, indices::smallint[],
+    segments::smallint[], totals::smallint[], recipients::bigint[], trim_array(string_to_array(senders, e'\\x1f'), 1),
+    trim_array(string_to_array(carrier_ids, e'\\x1f'), 1),
+    trim_array(string_to_array(task_ids, e'\\x1f'), 1), trim_array(string_to_array(refs, e'\\x1f'), 1)
+from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[],
+    $9::bigint[], $10::int[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[],
+    $18::text[])
+as n(chunk_id, tenant, enterprise, lane, link, carrier, protocol, batch, at, tariff, indices, segments, totals,
+    recipients, senders, carrier_ids, task_ids, refs)
+"""
+
+_INSERT_CLOSURES = """
+insert into closure (chunk_id, at, indices, segments, stages, codes, done_at, marked, trace)
+select chunk_id, at, indices::smallint[], segments::smallint[], stages::smallint[], trim_array(string_to_array(codes, e'\\x1f'), 1),
+    done_at::bigint[], marked::boolean[], trace
+from unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+    $9::text[])
+as n(chunk_id, at, indices, segments, stages, codes, done_at, marked, trace)
+"""
 
 
 def _answer_row(answer: Answer) -> tuple[object, ...]:
     return (
         UUID(answer.chunk_id), answer.tenant, answer.enterprise, answer.lane, answer.link, answer.carrier,
-        answer.protocol, answer.batch, answer.at, answer.tariff, answer.indices, answer.segments, answer.totals,
-        answer.recipients, _short(answer.senders), answer.carrier_ids, _short(answer.task_ids), _short(answer.refs),
+        answer.protocol, answer.batch, answer.at, answer.tariff, numbers(answer.indices), numbers(answer.segments),
+        numbers(answer.totals), numbers(answer.recipients), texts(_short(answer.senders)), texts(answer.carrier_ids),
+        texts(_short(answer.task_ids)), texts(_short(answer.refs)),
     )  # fmt: skip
 
 
 def _closure_row(closure: Closure) -> tuple[object, ...]:
     return (
-        UUID(closure.chunk_id), closure.at, closure.indices, closure.segments, closure.stages, closure.codes,
-        closure.done_at, closure.marked, closure.trace,
+        UUID(closure.chunk_id), closure.at, numbers(closure.indices), numbers(closure.segments),
+        numbers(closure.stages), texts(closure.codes), numbers(closure.done_at), flags(closure.marked), closure.trace,
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import asyncpg
 
 from dispatch.domain.outcomes import Outgoing
 from dispatch.domain.work import Flight, Head, Work
+from servicekit.arrays import numbers, texts
 from servicekit.database import Connection, Database, DatabaseUnavailable
 
 _CYCLE_ARGS = 48
@@ -225,21 +226,21 @@ class Draft:
             [item for _, item in self.flights],
             g_off,
             g_len,
-            _numbers(self.g_idx),
-            _numbers(self.g_seg),
-            _numbers(self.g_tot),
+            numbers(self.g_idx),
+            numbers(self.g_seg),
+            numbers(self.g_tot),
             at,
             *_columns(self.answers, 10),
-            _numbers(self.a_idx),
-            _numbers(self.a_seg),
-            _numbers(self.a_tot),
-            _numbers(self.a_status),
-            _texts(self.a_cid),
-            _numbers(self.a_rcp),
+            numbers(self.a_idx),
+            numbers(self.a_seg),
+            numbers(self.a_tot),
+            numbers(self.a_status),
+            texts(self.a_cid),
+            numbers(self.a_rcp),
             self.closed,
             *_columns(self.renewed, 11),
-            _numbers(self.n_idx),
-            _numbers(self.n_seg),
+            numbers(self.n_idx),
+            numbers(self.n_seg),
         ]
         self.g_idx, self.g_seg, self.g_tot = [], [], []  # made anew should the draft be cut and tried again
         result += self._receipt_args(at)
@@ -264,10 +265,10 @@ class Draft:
             at + PENDING_FIRST_MS,
             self.settled,
             *_columns(self.reports, 5),
-            _numbers(self.m_idx),
-            _numbers(self.m_seg),
-            _texts(self.m_state),
-            _texts(self.m_code),
+            numbers(self.m_idx),
+            numbers(self.m_seg),
+            texts(self.m_state),
+            texts(self.m_code),
             [event.id for event in self.events],
             [event.topic for event in self.events],
             [event.key for event in self.events],
@@ -365,24 +366,6 @@ class Ids:
         value = self._next
         self._next += 1
         return value
-
-
-def _numbers(values: list[int]) -> str:
-    """Return an array as PostgreSQL writes it: the driver would look at every element."""
-    return "{" + ",".join(map(str, values)) + "}"
-
-
-SEPARATOR = "\x1f"
-
-
-def _texts(values: list[str]) -> str:
-    """Return strings joined by the unit separator, one more at the end so that empty strings survive."""
-    joined = SEPARATOR.join(values) + SEPARATOR
-    if joined.count(SEPARATOR) != max(1, len(values)) or "\0" in joined:
-        # A carrier's id may hold any octet: these two cannot be stored.
-        values = [value.replace(SEPARATOR, "?").replace("\0", "?") for value in values]
-        joined = SEPARATOR.join(values) + SEPARATOR
-    return joined
 
 
 def _columns(rows: list[tuple[Any, ...]], width: int) -> list[list[Any]]:
