@@ -176,7 +176,7 @@ _TRACED = {f"SubmitSequenceNumber{place}": place for place in (1, 2, 3)}
         (
             "smpp34",
             {"command": "query_sm", "message_id": "1", "source_addr_ton": 1, "source_addr_npi": 1, "source_addr": "1"},
-            {"command_status": 0x45},
+            {"command_status": 0x67},
         ),
     ],
 )
