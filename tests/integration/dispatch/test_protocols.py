@@ -3,7 +3,6 @@ throttled, cut, and recovered from a crash, all alike."""
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -134,4 +133,3 @@ async def test_silence_ends_the_session_and_nothing_is_lost(protocol: str, worke
         carrier.faults()
         await tools.until(lambda: running.check() or len(states(running)) == 5)
         assert carrier.stats["distinct"] == 5
-        await asyncio.sleep(0)
