@@ -22,7 +22,7 @@ import psutil
 
 from gateways import sink
 from gateways.gateway import Case, Gateway, Offered, get, number_of, offer_each, running, text_of
-from gateways.programs import Program, find, free_port, listens, until
+from gateways.programs import Failed, Program, find, free_port, listens, until
 from guanxin.stack import paths
 
 LOCK = Path(__file__).parents[1] / "jasmin.lock"
@@ -166,12 +166,15 @@ class Jasmin(Gateway):
             program.stop()
 
 
+PATIENCE_S = 45
+"""For an answer of the console."""
+
+
 class Console:
     """Jasmin's own console, over its telnet port."""
 
     def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), 10)
-        self._socket.settimeout(10)
+        self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE_S)
         self._heard = b""
         self._until(b"Username:")
         self._say("jcliadmin", b"Password:")
@@ -207,7 +210,7 @@ class Console:
             self._say(line, b"> ")
         answer = self._say("ok", b"jcli : ")
         if b"uccessfully" not in answer:
-            raise RuntimeError(f"jcli: {first}: {answer.decode('utf-8', 'replace')}")
+            raise Failed(f"jcli: {first}: {answer.decode('utf-8', 'replace')}")
 
     def _say(self, line: str, until: bytes) -> bytes:
         self._socket.sendall(line.encode() + b"\r\n")
@@ -215,7 +218,13 @@ class Console:
 
     def _until(self, end: bytes) -> bytes:
         while end not in self._heard:
-            self._heard += self._socket.recv(65_536)
+            try:
+                octets = self._socket.recv(65_536)
+            except TimeoutError:
+                octets = b""
+            if not octets:
+                raise Failed(f"jcli: no {end!r} within {PATIENCE_S} s; it said {self._heard[-500:]!r}")
+            self._heard += octets
         heard, _, self._heard = self._heard.partition(end)
         return heard
 
