@@ -276,7 +276,7 @@ class Modem:
 
     def _send(self, token: int, length: int, payload: bytes) -> Task:
         answer = yield Command(f"AT+CMGS={length}", self._config.send_wait, payload)
-        reference = next((int(match[1]) for line in answer.lines if (match := _REFERENCE.match(line))), None)
+        reference = _reference(answer.lines)
         if answer.ok and reference is not None:
             self._sending = None
             self._events.append(Sent(token, reference))
@@ -314,7 +314,7 @@ class Modem:
         for line, pdu in zip(answer.lines, answer.lines[1:], strict=False):
             match = _READ.match(line)
             if match:
-                found = True
+                found = len(pdu) >= 2 * int(match[2])
                 self._hand_over(pdu, int(match[2]), place)
         if not found:
             self._tasks.append(self._drain())
@@ -365,7 +365,7 @@ class Modem:
             octets = octets_of(pdu)
         except GsmError:
             octets = b""
-        if not octets:
+        if not octets or len(octets) < (length or 0):  # also a line that an unsolicited code tore apart
             self._events.append(Garbled(pdu))
         elif len(self._pending) < _MOST_PENDING:  # above it the message stays stored, unread
             self._handles += 1
@@ -409,6 +409,17 @@ class Modem:
     def _take(self) -> list[Event]:
         events, self._events = self._events, []
         return events
+
+
+def _reference(lines: tuple[str, ...]) -> int | None:
+    """The reference of a +CMGS, put together when an unsolicited code tore its digits apart; None when there is none."""
+    for line, below in zip(lines, (*lines[1:], ""), strict=False):
+        match = _REFERENCE.match(line)
+        if match:
+            torn = below.isascii() and below.isdigit() and match.end() == len(line)
+            reference = int(match[1] + below) if torn and len(below) < 3 else int(match[1])
+            return reference if reference <= 0xFF else None
+    return None
 
 
 def _text(answer: Answer, prefix: str) -> str:

@@ -470,3 +470,33 @@ def test_after_lost_nothing_is_listened_to():
     assert modem.handle_timer(1000.0) == [Lost()]
     assert modem.receive_data(b"+CMT: ,24\r\n0791\r\nOK\r\n", 1001.0) == []
     assert modem.bytes_to_send() == b""
+
+
+@pytest.mark.parametrize(
+    ("answer", "event"),
+    [
+        ('+CMGS: 2\r\n+CDSI: "SR",1\r\n5', Sent(7, 25)),  # torn inside the number
+        ("+CMGS: 25\r\n+CIEV: 2,1", Sent(7, 25)),
+        ("+CMGS: 25\r\n7777", Sent(7, 25)),
+        ("+CMGS: 2,0011\r\n5", Sent(7, 2)),
+        ("+CMGS: 999", Uncertain(7)),  # no reference has so much
+        ("+CMGS: ", Uncertain(7)),
+        ('+CMG\r\n+CDSI: "SR",1\r\nS: 25', Uncertain(7)),
+    ],
+)
+def test_references_in_answers_that_were_torn(answer: str, event: Event) -> None:
+    bench = ready({encode_frame(MESSAGE).hex().upper(): f"{answer}\r\nOK"})
+    bench.modem.send(7, MESSAGE, bench.now)
+    bench.pump()
+    assert bench.take()[0] == event
+
+
+def test_a_stored_pdu_that_was_torn_is_read_again() -> None:
+    half = len(PDU) // 2 - len(PDU) // 2 % 2
+    torn = f'+CMGR: 0,,{SIZE}\r\n{PDU[:half]}\r\n+CDSI: "SR",7\r\n{PDU[half:]}\r\nOK'
+    bench = ready({"AT+CMGR=3": torn, "AT+CMGL=4": f"+CMGL: 3,1,,{SIZE}\r\n{PDU}\r\nOK"})
+    bench.take()
+    bench.modem.acknowledge(1, bench.now)  # what the start had listed
+    bench.pump()
+    bench.say('+CMTI: "SM",3')
+    assert bench.take() == [Garbled(PDU[:half]), Received(2, bytes.fromhex(PDU), SIZE)]
