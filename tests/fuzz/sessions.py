@@ -182,7 +182,8 @@ class Run:
     def answer(self) -> None:
         chosen = self.script.octet()
         status: int | Outcome = OUTCOMES[chosen % len(OUTCOMES)] if chosen & 128 else chosen & 7
-        answers = [(handle, status, "" if chosen & 64 else "12ab") for handle in self.handles]
+        handles = self.handles + ([handle for handle, _ in self.requests] if chosen & 32 else [])
+        answers = [(handle, status, "" if chosen & 64 else "12ab") for handle in handles]
         self.handles.clear()
         self.calls(lambda session: session.answer_many(answers))
 

@@ -446,6 +446,10 @@ class Smpp34(Dialect):
             return _HEADER.pack(17, 0x80000005, status, sequence) + b"\0"
         if status:
             return _HEADER.pack(16, command | ANSWER, status, sequence)
+        if command in (CANCEL_SM, REPLACE_SM):
+            return _HEADER.pack(16, command | ANSWER, 0, sequence)
+        if command == QUERY_SM:
+            raise CarrierError("this request is answered by fields", 4)
         body = cstr(message_id, 64, "message_id")
         if command == SUBMIT_MULTI:
             body += b"\0"

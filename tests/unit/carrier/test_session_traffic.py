@@ -1,6 +1,6 @@
 import pytest
 
-from carrier.errors import NotBoundError, RejectedItemError, WindowFullError
+from carrier.errors import NotBoundError, RejectedItemError, UsageError, WindowFullError
 from carrier.events import (
     Answered,
     Bound,
@@ -222,3 +222,21 @@ def test_a_rebind_event_names_the_account(pair_of):
     pair.to_server()
     (bound,) = pair.server.answer_bind(None, 0.0)
     assert bound == Bound("901234", BindMode.TRANSCEIVER, 0x34, None, 0.0)
+
+
+def test_a_status_alone_answers_what_has_no_fields(pair_of):
+    """Cancelling and replacing are answered by a header only; a query's positive answer cannot do without its fields."""
+    pair = pair_of("smpp34")
+    for token, command in enumerate(("cancel_sm", "replace_sm"), 1):
+        pair.client.request(token, {"command": command, "message_id": "1a"}, 0.0)
+        (asked,) = pair.to_server()
+        assert pair.server.answer(asked.handle, 0, "12ab")
+        (replied,) = pair.to_client()
+        assert (replied.outcome, replied.fields["command_length"]) == (Outcome.OK, 16)
+    pair.client.request(3, {"command": "query_sm", "message_id": "1a"}, 0.0)
+    (asked,) = pair.to_server()
+    with pytest.raises(UsageError, match="answered by fields"):
+        pair.server.answer(asked.handle)
+    assert pair.server.answer(asked.handle, 0x67)
+    (replied,) = pair.to_client()
+    assert replied.outcome is Outcome.PERMANENT
