@@ -32,8 +32,9 @@ import java.util.concurrent.CountDownLatch;
  * "count" messages with "window" of them unanswered, and gives seconds.
  */
 public final class Speed {
-    private static final int ROUNDS = 15;
-    private static final long ROUND_NANOS = 100_000_000L;
+    private static final int WARM_UP = 60_000;
+    private static final int ROUNDS = 200;
+    private static final int CALLS = 100;
 
     private Speed() {}
 
@@ -85,18 +86,18 @@ public final class Speed {
         }
     }
 
-    /** Microseconds of one call: the quickest of some rounds, after as many to warm up. */
+    /** Microseconds of one call: the quickest of many rounds so short that most are not interrupted, after a warm-up. */
     private static double best(Runnable work) {
+        for (int call = 0; call < WARM_UP; call++) {
+            work.run();
+        }
         double quickest = Double.MAX_VALUE;
-        for (int round = 0; round < 2 * ROUNDS; round++) {
+        for (int round = 0; round < ROUNDS; round++) {
             long begun = System.nanoTime();
-            long calls = 0;
-            for (; System.nanoTime() - begun < ROUND_NANOS / (round < ROUNDS ? 1 : 4); calls += 100) {
-                for (int call = 0; call < 100; call++) {
-                    work.run();
-                }
+            for (int call = 0; call < CALLS; call++) {
+                work.run();
             }
-            quickest = Math.min(quickest, (System.nanoTime() - begun) / 1e3 / calls);
+            quickest = Math.min(quickest, (System.nanoTime() - begun) / 1e3 / CALLS);
         }
         return quickest;
     }
