@@ -176,7 +176,7 @@ class Console:
     def __init__(self, port: int) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE_S)
         self._heard = b""
-        self._until(b"Username:")
+        self._until(b"Authentication required.")
         self._say("jcliadmin", b"Password:")
         self._say("jclipwd", b"jcli : ")
 
