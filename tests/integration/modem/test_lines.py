@@ -134,6 +134,18 @@ async def test_a_computer_that_reads_nothing_does_not_stop_the_modem(tmp_path: P
             os.close(line)
 
 
+async def test_many_messages_stored_in_a_modem_that_is_read_slowly(tmp_path: Path) -> None:
+    async with running_modems(tmp_path, slots=1000) as pool:
+        for place in range(300):
+            pool.say("modem-1", "+8613700000001", f"{place} " + "x" * 140)
+        # The listing is more than a pseudo terminal holds at once.
+        async with computer(pool) as owner:
+            await owner.until(lambda: len(owner.all(Received)) == 300)
+            async with asyncio.timeout(30):
+                while pool.statistics()["mo_answered"] < 300:  # noqa: ASYNC110 - deleting has no event
+                    await asyncio.sleep(0.01)
+
+
 async def test_as_a_process(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "sim.modem", "--modems", "2", "--tcp", "127.0.0.1:0", "--http-port", "0",
@@ -158,3 +170,8 @@ async def test_as_a_process(tmp_path: Path) -> None:
         process.terminate()
         await process.wait()
     assert process.returncode in (0, -15)
+
+
+async def test_a_serial_server_that_is_not_there() -> None:
+    with pytest.raises(ConnectionRefusedError):
+        await open_tcp("127.0.0.1", 1, Config(), lambda connection, events: None)
