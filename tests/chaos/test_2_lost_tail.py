@@ -18,11 +18,19 @@ from chaos.stage import Stage, stage
 
 from contracts import topics
 
-STAGES = (topics.ACCEPTED, topics.SCREENED, topics.JUDGED, topics.RELEASED, topics.DECIDED, topics.OUTCOMES)
+STAGES = (
+    topics.ACCEPTED,
+    topics.SCREENED,
+    topics.JUDGED,
+    topics.RELEASED,
+    topics.DECIDED,
+    topics.OUTCOMES,
+    topics.CHARGED,
+)
 DEAF = ("ingest-1", "billing-sync-1")
 DEAF_S = 3.0
 """Shorter than the group's time-out, so that nobody else is given their partitions."""
-ASK_AFTER_S = "6"
+ASK_AFTER_S = "3"
 
 
 async def test_acknowledged_records_lost(open_path: Path, holds) -> None:

@@ -33,7 +33,7 @@ class OutcomesMissed(msgspec.Struct, frozen=True, omit_defaults=True):
     chunk_id: str
     enterprise: str
     at: int
-    """Unix ms."""
+    """Unix ms; of a chunk that has shown nothing at all, when it was accepted."""
     seen: list[str] = []
     """Ids of dispatch's events on this chunk that are known, without the chunk's own id: `answered:4711`.  Empty: say all."""
     uncharged: bool = False

@@ -9,7 +9,7 @@ from bus.replay import read_topic
 from contracts import events, topics
 from contracts.envelope import decode
 from contracts.events.review import Decision
-from ingest.store.outbox import CancellationOutbox
+from ingest.store.outbox import CancellationOutbox, StalledChunks
 from ingest.store.unsettled import MOST_ASKED, StalledCancellations, UnsettledChunks
 
 LANE = "notice"
@@ -67,6 +67,20 @@ async def test_dispatch_is_asked_for_what_was_not_heard(start, postgres_url, eve
             await service.database.execute("update chunk_state set unsettled_since = now() - interval '1 hour'")
             assert await _sweeper(service, UnsettledChunks(60.0)).once() == 1
         assert await _state(service, chunk_id, "unsettled_since") is None, "nobody asks for ever"
+
+
+async def test_a_chunk_that_showed_nothing_is_published_again_and_asked_for(start, postgres_url, eventually):
+    async with start(postgres_url, sweep_after_s=3_600.0) as service:
+        _, chunk_id = await _task(service)
+
+        async def marked():
+            return await _state(service, chunk_id, "published_at")
+
+        await eventually(marked)
+        assert await _sweeper(service, StalledChunks(60.0)).once() == 1
+        assert len((await service.published(LANE))[chunk_id]) == 2
+        (question,) = await _heard(service, topics.MISSED, chunk_id)
+        assert (question.seen, question.uncharged) == ([], False)
 
 
 async def test_all_final_and_not_charged_asks_for_everything(start, postgres_url, eventually):

@@ -13,9 +13,9 @@ import msgspec
 
 from bus.producer import Outgoing
 from contracts.envelope import Envelope, partition_key, wrap
-from contracts.events.ingest import ChunkAccepted, TaskCancelled
+from contracts.events.ingest import ChunkAccepted, OutcomesMissed, TaskCancelled
 from contracts.ids import event_id
-from contracts.topics import ACCEPTED, CANCELLED, lane_topic
+from contracts.topics import ACCEPTED, CANCELLED, MISSED, lane_topic
 from servicekit.database import Connection
 
 
@@ -45,6 +45,21 @@ def accepted_event(row: Outbound) -> Outgoing:
         data=msgspec.Raw(row.payload),
     )
     return lane_topic(ACCEPTED, row.lane), envelope
+
+
+def missed_event(row: Outbound, *, at: int, label: str, seen: Sequence[str] = (), uncharged: bool = False) -> Outgoing:
+    """Return the question for what dispatch, and with ``uncharged`` charging, said about the chunk and was not heard here."""
+    chunk_id = row.chunk_id.hex
+    data = OutcomesMissed(chunk_id=chunk_id, enterprise=row.enterprise, at=at, seen=list(seen), uncharged=uncharged)
+    envelope = wrap(
+        data,
+        id=event_id(chunk_id, "missed", label),
+        key=partition_key(row.tenant, row.enterprise),
+        tenant=row.tenant,
+        occurred_at=at,
+        traceparent=row.traceparent,
+    )
+    return MISSED, envelope
 
 
 _COLUMNS = "c.chunk_id, c.tenant, c.enterprise, c.lane, c.accepted_at, c.traceparent, c.payload"
@@ -103,8 +118,11 @@ class StalledChunks:
         return [Outbound(*row) for row in rows]
 
     def events(self, row: Outbound) -> list[Outgoing]:
-        """Return the chunk's event again, under the same id."""
-        return [accepted_event(row)]
+        """Return the chunk's event again, under the same id, and a question to dispatch.
+
+        Where dispatch has the chunk already it takes no second release of it, and what it said may be what was lost.
+        """
+        return [accepted_event(row), missed_event(row, at=row.accepted_at, label="swept")]
 
     async def mark(self, connection: Connection, rows: Sequence[Outbound]) -> None:
         """Put the next sweep of these chunks off."""

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from bus.producer import Outgoing
-from contracts.envelope import partition_key, wrap
 from contracts.events.dispatch import (
     MessagesClosed,
     MessagesQueued,
@@ -19,13 +18,10 @@ from contracts.events.dispatch import (
     SegmentsReported,
     SegmentsUncertain,
 )
-from contracts.events.ingest import OutcomesMissed
-from contracts.ids import event_id
 from contracts.states import State
-from contracts.topics import MISSED
 from ingest.domain import vectors
 from ingest.domain.identity import single_of_task
-from ingest.store.outbox import CancellationOutbox, Outbound, Withdrawn, accepted_event
+from ingest.store.outbox import CancellationOutbox, Outbound, Withdrawn, accepted_event, missed_event
 from servicekit.database import Connection
 
 GROWTH = 4
@@ -98,25 +94,10 @@ class UnsettledChunks:
 
 
 def _question(row: Unsettled) -> Outgoing:
-    chunk = row.outbound
     # All final and not charged: charging has not heard, or was not heard.  Either way everything is said again.
     uncharged = vectors.all_final(row.state)
-    data = OutcomesMissed(
-        chunk_id=chunk.chunk_id.hex,
-        enterprise=chunk.enterprise,
-        at=row.now,
-        seen=[] if uncharged or len(row.seen) > MOST_SEEN else row.seen,
-        uncharged=uncharged,
-    )
-    envelope = wrap(
-        data,
-        id=event_id(chunk.chunk_id.hex, "missed", row.asked),
-        key=partition_key(chunk.tenant, chunk.enterprise),
-        tenant=chunk.tenant,
-        occurred_at=row.now,
-        traceparent=chunk.traceparent,
-    )
-    return MISSED, envelope
+    heard = [] if uncharged or len(row.seen) > MOST_SEEN else row.seen
+    return missed_event(row.outbound, at=row.now, label=str(row.asked), seen=heard, uncharged=uncharged)
 
 
 class StalledCancellations(CancellationOutbox):
