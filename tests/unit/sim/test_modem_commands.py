@@ -9,8 +9,12 @@ from gsm import Address, Command, Config, Frame, Options, Submit, address_of, en
 from gsm.frame import announced_length
 from gsm.modem_events import Received
 from sim.modem.arrivals import MOST_INCOMING
+from sim.modem.behaviour import Behaviour
 from sim.modem.calls import Call, Refused, parse
+from sim.modem.faults import ModemFaults
+from sim.modem.output import HeldCode, Output, framed
 from sim.modem.terminal import MOST_WAITING
+from sim.modem.textmode import code
 
 CENTRE = "+8613800571500"
 PDU = "07911326040000F0040B911346610089F60000208062917314080CC8F71D14969741F977FD07"  # a DELIVER of the field
@@ -455,3 +459,43 @@ def test_a_session_that_only_stores() -> None:
     wire = Wire(Config(notifications=("2,1",))).start()
     wire.say("hello")
     wire.run(lambda: bool(wire.all(Received)))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_torn_answer_is_whole_without_what_tore_it(seed: int) -> None:
+    output = Output(Behaviour(ModemFaults(seed=seed)))
+    held = HeldCode(["+CDS: 2", "0011"], torn=bool(seed % 2))
+    assert not output.answer(["+CMGS: 25", "OK"], [held], 0.0)
+    said = b"".join(output.take(0.0))
+    assert said != b"\r\n+CMGS: 25\r\n\r\nOK\r\n"
+    assert said.replace(framed(held.lines), b"", 1) == b"\r\n+CMGS: 25\r\n\r\nOK\r\n"
+
+
+def test_a_code_held_for_an_answer_that_never_comes_is_said_then() -> None:
+    desk = Desk(report_delay_ms=10)
+    desk.ask("AT+CNMI=2,1,0,1,0")
+    assert send(desk, options=Options()) == "+CMGS: 0\r\nOK"
+    desk.device.behaviour.change(ModemFaults(swallow=1, send_ms=100, interleave=1))
+    assert send(desk) == ""
+    assert desk.wait(0.05) == ""
+    assert "+CDS: " in desk.wait(0.1)
+
+
+def test_a_modem_that_starts_says_nothing_before_its_time() -> None:
+    desk = Desk(boot_ms=500)
+    desk.device.reboot()
+    desk.device.handle_timer(0.1)
+    assert desk.read() == ""
+    assert desk.device.next_due() == 0.5
+
+
+def test_a_body_is_bounded() -> None:
+    desk = Desk()
+    desk.ask("AT+CMGS=20")
+    for _ in range(3):
+        desk.type(b"0" * 2000)
+    assert "304" in desk.type("\x1a")
+
+
+def test_what_was_not_handed_over_as_text_says_nothing() -> None:
+    assert code("+CMT", b"\x01", "GSM") == []
