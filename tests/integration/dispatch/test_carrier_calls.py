@@ -115,6 +115,26 @@ async def test_who_calls_from_elsewhere_or_too_often_is_turned_away(worker_of, t
             await tools.until(free_again)
 
 
+async def test_who_calls_and_says_nothing_does_not_keep_the_carrier_out(worker_of, tools, port) -> None:
+    async with (
+        running_carrier(protocol="sgip12") as carrier,
+        worker_of([link_of(carrier.port, port, listen_sessions=1)]) as running,
+    ):
+        await tools.until(lambda: running.check() or any(link.listener for link in running.worker.pump.links.values()))
+
+        async def reached() -> Any:
+            with contextlib.suppress(OSError):
+                return await asyncio.open_connection("127.0.0.1", port)
+
+        reader, writer = await tools.until(reached)
+        smg = await call(port, tools)
+        assert smg.all(events.Bound)
+        with contextlib.suppress(ConnectionResetError):
+            assert await asyncio.wait_for(reader.read(), 10) == b""
+        writer.close()
+        await smg.close()
+
+
 async def test_workers_share_the_port_and_receipts_find_their_segments_wherever_they_arrive(
     worker_of, tools, port
 ) -> None:

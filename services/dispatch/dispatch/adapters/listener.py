@@ -134,7 +134,11 @@ class Listener:
         if self._networks and not any(address in network for network in self._networks):
             return self._turned_away(connection, "address")
         if len(self.callers) >= self.link.listen_sessions:
-            return self._turned_away(connection, "too_many")
+            # Who calls and says nothing must not keep the carrier out: the longest silent one makes room.
+            silent = next((other for other, caller in self.callers.items() if not caller.bound), None)
+            if silent is None:
+                return self._turned_away(connection, "too_many")
+            silent.abort("made room for another call")
         self.callers[connection] = Caller(self.link, connection)
         return True
 
