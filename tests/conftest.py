@@ -18,9 +18,14 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 from stackrun import RunningStack
 
 from guanxin.stack import testbed
+
+# A deadline an example is an assertion on wall time: on a loaded machine it fails without a fault.
+settings.register_profile("guanxin", deadline=None)
+settings.load_profile("guanxin")
 
 
 @pytest.fixture(scope="session")
