@@ -96,6 +96,8 @@ NOTES = """
 * “待定”按会话计：每个结束的会话至多一个窗口。Uncertain submits are bounded: at most one window for each session that ended.
 * Kafka、PostgreSQL “停 20 秒”：杀死后，接替的进程在开始监听之前被 SIGSTOP，直到时间到。An engine is kept away by stopping the process
   that takes its place before it listens.
+* 代理丢失已确认的记录（断电）：读者停止期间删除各服务之间主题上的全部记录；此场景把询问间隔缩短到 3 秒。A broker that loses what it
+  acknowledged: all records between the services are deleted while their readers are stopped; what is overdue is asked for after 3 s there.
 * 与 PostgreSQL 或 Kafka 断开：该进程经由可切断的代理连接，切断时连接不关闭、字节只是等待。A worker that is cut off reaches the engine
   through a proxy in which octets wait, as in a network that lost its way; connections are not closed.
 * 时钟跳变：只拨动各服务的墙上时钟，数据库与 Kafka 的不动。The clock that jumps is the services' wall clock; the engines' stay.
