@@ -183,6 +183,17 @@ class Dialect(ABC):
     deliver_statuses: ClassVar[Mapping[Outcome, int]]
     refusals: ClassVar[Mapping[Refusal, int]]
     """The status a server refuses a bind with."""
+    bind_refusals: ClassVar[Mapping[int, Refusal]]
+    """What a server's status says to a refused bind; one that is not listed is temporary."""
+    commands: ClassVar[Mapping[Role, Mapping[int, Kind]]]
+    """Command id to kind, as each role receives it."""
+    mode_rights: ClassVar[Mapping[tuple[Role, BindMode], Rights]] = RIGHTS_BY_MODE
+    sequence_name: ClassVar[str]
+    """The standard's name of the sequence."""
+    status_names: ClassVar[tuple[str, ...]]
+    """The standard's names of an answer's status."""
+    keepalive_command: ClassVar[int] = 0
+    unbind_command: ClassVar[int]
 
     def __init__(self, settings: LinkStatuses) -> None:
         self._link_outcomes = {
@@ -217,19 +228,20 @@ class Dialect(ABC):
         """The PDU for those fields, strictly."""
         return self.codec.encode(fields)
 
-    @abstractmethod
     def with_sequence(self, fields: Mapping[str, object], sequence: int) -> Mapping[str, object]:
         """``fields`` with the sequence under the standard's name(s)."""
+        return {**fields, self.sequence_name: sequence}
 
-    @abstractmethod
     def status_of(self, fields: Mapping[str, object]) -> int:
         """The status in a decoded answer; 0 where that answer has none."""
+        found = (fields[name] for name in self.status_names if name in fields)
+        return next((status for status in found if isinstance(status, int)), 0)
 
     # Frames ---------------------------------------------------------------------------------------------------------
 
-    @abstractmethod
     def kinds(self, role: Role) -> Mapping[int, Kind]:
         """Command id to kind, as ``role`` receives it."""
+        return self.commands[role]
 
     @abstractmethod
     def read_header(self, data: bytes, offset: int) -> tuple[int, int, int]:
@@ -253,8 +265,8 @@ class Dialect(ABC):
 
     # Login ----------------------------------------------------------------------------------------------------------
 
-    @abstractmethod
-    def rights(self, role: Role, mode: BindMode) -> Rights: ...
+    def rights(self, role: Role, mode: BindMode) -> Rights:
+        return self.mode_rights[role, mode]
 
     @abstractmethod
     def bind(self, credentials: Credentials, sequence: int, wall: float) -> bytes: ...
@@ -276,8 +288,8 @@ class Dialect(ABC):
         """Whether the server proved itself; None where the protocol has no such proof."""
         return None
 
-    @abstractmethod
-    def refusal(self, status: int) -> Refusal: ...
+    def refusal(self, status: int) -> Refusal:
+        return self.bind_refusals.get(status, Refusal.TEMPORARY)
 
     def negotiated(self, role: Role, version: int) -> Dialect:
         """The dialect ``role`` goes on with once the peer's version is known."""
@@ -335,16 +347,22 @@ class Dialect(ABC):
 
     # Control --------------------------------------------------------------------------------------------------------
 
+    @abstractmethod
+    def bare(self, command: int, sequence: int) -> bytes:
+        """A PDU without a body."""
+
     def keepalive(self, sequence: int) -> bytes:
         """Only called where ``has_keepalive``."""
-        raise CarrierError("this protocol has no keep-alive")
+        if not self.has_keepalive:
+            raise CarrierError("this protocol has no keep-alive")
+        return self.bare(self.keepalive_command, sequence)
 
-    @abstractmethod
-    def unbind(self, sequence: int) -> bytes: ...
+    def unbind(self, sequence: int) -> bytes:
+        return self.bare(self.unbind_command, sequence)
 
-    @abstractmethod
     def plain_answer(self, command: int, sequence: int) -> bytes:
         """The positive answer to a keep-alive or unbind."""
+        return self.bare(command | ANSWER, sequence)
 
     @abstractmethod
     def refuse(self, command: int, sequence: int, status: int) -> bytes:

@@ -5,7 +5,6 @@ clauses.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar, Self
@@ -13,19 +12,14 @@ from typing import ClassVar, Self
 from carrier.codec import Codec
 from carrier.dialect import (
     ANSWER,
-    MO,
-    MT,
     BindAnswer,
     BindRequest,
     Credentials,
     Dialect,
-    Kind,
-    Limits,
     LinkStatuses,
-    Rights,
 )
 from carrier.dialects import cmpp_tables as tables
-from carrier.dialects.cmpp_tables import ACTIVE_TEST, CANCEL, CONNECT, DELIVER, FWD, QUERY, SUBMIT, TERMINATE
+from carrier.dialects.cmpp_tables import ACTIVE_TEST, CONNECT, DELIVER, SUBMIT
 from carrier.digest import check_login, client_digest, proves, server_digest
 from carrier.errors import CarrierError
 from carrier.model import BindMode, Mo, Outcome, Refusal, Report, ReportState, Role, Submit
@@ -38,22 +32,6 @@ _ANSWER_NARROW, _ANSWER_WIDE = struct.Struct(">IIIQB"), struct.Struct(">IIIQI")
 _CONNECT = struct.Struct(">III6s16sBI")
 _CONNECT_ANSWER_NARROW, _CONNECT_ANSWER_WIDE = struct.Struct(">IIIB16sB"), struct.Struct(">IIII16sB")
 _REPORT_HEAD = struct.Struct(">Q7s10s10s")
-
-_COMMON: dict[int, Kind] = {
-    TERMINATE: Kind.UNBIND,
-    TERMINATE | ANSWER: Kind.UNBIND_ANSWER,
-    ACTIVE_TEST: Kind.KEEPALIVE,
-    ACTIVE_TEST | ANSWER: Kind.KEEPALIVE_ANSWER,
-}
-for _command in (QUERY, CANCEL, FWD, *range(0x10, 0x18)):
-    _COMMON[_command] = Kind.REQUEST
-    _COMMON[_command | ANSWER] = Kind.REQUEST_ANSWER
-_KINDS: dict[Role, dict[int, Kind]] = {
-    Role.CLIENT: _COMMON
-    | {CONNECT | ANSWER: Kind.BIND_ANSWER, SUBMIT | ANSWER: Kind.SUBMIT_ANSWER, DELIVER: Kind.DELIVER},
-    Role.SERVER: _COMMON | {CONNECT: Kind.BIND, SUBMIT: Kind.SUBMIT, DELIVER | ANSWER: Kind.DELIVER_ANSWER},
-}
-_RIGHTS = {Role.CLIENT: Rights(MT, MO), Role.SERVER: Rights(MO, MT)}
 
 
 @dataclass(frozen=True)
@@ -76,38 +54,10 @@ class CmppSettings(LinkStatuses):
     """The gateway code in message ids a server makes (2.14)."""
 
 
-class Cmpp(Dialect):
+class Cmpp(tables.CmppRules):
     """Both versions: 3.0 has wider numbers, four-octet results and a LinkID in place of the reserve."""
 
     settings_type = CmppSettings
-    limits = Limits(window=16, response=60.0, attempts=3, keepalive_idle=180.0, keepalive_tries=3, bind=30.0)
-    header_size = 12
-    largest_frame = tables.LARGEST_FRAME
-    codings: ClassVar[Mapping[str, int]] = {"ascii": 0, "octets": 4, "ucs2": 8, "gb18030": 15}
-    statuses = tables.STATUSES
-    remembers_answers = True
-    national_numbers = True
-    malformed = 1
-    wrong_state = 2
-    already_bound = 5
-    duplicate = 3
-    unknown_command = 2
-    bad_length = 4
-    submit_statuses: ClassVar[Mapping[Outcome, int]] = {
-        Outcome.OK: 0,
-        Outcome.THROTTLED: 8,
-        Outcome.TEMPORARY: 100,
-        Outcome.PERMANENT: 9,
-        Outcome.SESSION: 2,
-        Outcome.UNCERTAIN: 100,
-    }
-    deliver_statuses: ClassVar[Mapping[Outcome, int]] = {**submit_statuses, Outcome.TEMPORARY: 8, Outcome.UNCERTAIN: 8}
-    refusals: ClassVar[Mapping[Refusal, int]] = {
-        Refusal.CREDENTIALS: 3,
-        Refusal.VERSION: 4,
-        Refusal.LIMIT: 5,
-        Refusal.TEMPORARY: 5,
-    }
     version: ClassVar[int]
     number_size: ClassVar[int]
     tail_size: ClassVar[int]
@@ -128,16 +78,6 @@ class Cmpp(Dialect):
     def for_account(self, account: str) -> Self:
         return type(self)(self.settings, account=account)
 
-    def with_sequence(self, fields: Mapping[str, object], sequence: int) -> Mapping[str, object]:
-        return {**fields, "Sequence_Id": sequence}
-
-    def status_of(self, fields: Mapping[str, object]) -> int:
-        status = fields.get("Result", fields.get("Success_Id", 0))
-        return status if isinstance(status, int) else 0
-
-    def kinds(self, role: Role) -> Mapping[int, Kind]:
-        return _KINDS[role]
-
     def read_header(self, data: bytes, offset: int) -> tuple[int, int, int]:
         return _HEADER.unpack_from(data, offset)
 
@@ -156,9 +96,6 @@ class Cmpp(Dialect):
         return f"{first & ~0xFFFF | (first + index) & 0xFFFF:016x}"
 
     # Login ------------------------------------------------------------------------------------------------------------
-
-    def rights(self, role: Role, mode: BindMode) -> Rights:
-        return _RIGHTS[role]
 
     def bind(self, credentials: Credentials, sequence: int, wall: float) -> bytes:
         account, stamp = octets(credentials.account, 6, "Source_Addr"), login_stamp(wall)
@@ -191,9 +128,6 @@ class Cmpp(Dialect):
 
     def trusts(self, answer: BindAnswer, bind_frame: bytes, secret: str) -> bool | None:
         return proves(answer, bind_frame[18:34], secret)
-
-    def refusal(self, status: int) -> Refusal:
-        return tables.BIND_REFUSALS.get(status, Refusal.LIMIT if status == 5 else Refusal.TEMPORARY)
 
     # Submit -----------------------------------------------------------------------------------------------------------
 
@@ -409,16 +343,14 @@ class Cmpp(Dialect):
 
     # Control ----------------------------------------------------------------------------------------------------------
 
-    def keepalive(self, sequence: int) -> bytes:
-        return _HEADER.pack(12, ACTIVE_TEST, sequence)
-
-    def unbind(self, sequence: int) -> bytes:
-        return _HEADER.pack(12, TERMINATE, sequence)
+    def bare(self, command: int, sequence: int) -> bytes:
+        return _HEADER.pack(12, command, sequence)
 
     def plain_answer(self, command: int, sequence: int) -> bytes:
+        """The answer to a keep-alive has an octet of body (2.18)."""
         if command == ACTIVE_TEST:
             return _HEADER.pack(13, ACTIVE_TEST | ANSWER, sequence) + b"\0"
-        return _HEADER.pack(12, command | ANSWER, sequence)
+        return super().plain_answer(command, sequence)
 
     def refuse(self, command: int, sequence: int, status: int) -> bytes:
         """Only answers whose form carries a result; the others stay unanswered (2.1)."""

@@ -6,10 +6,13 @@ Field names are the specification's. Clause references are those of the wire ref
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from carrier.codec import Codec, Header, Pdu
-from carrier.dialect import ANSWER
+from carrier.dialect import ANSWER, MO, MT, Dialect, Kind, Limits, Rights
 from carrier.layout import Counted, Field, Layout, Raw, Repeated, Structured, Text, UInt
-from carrier.model import Outcome, Refusal, ReportState
+from carrier.model import BindMode, Outcome, Refusal, ReportState, Role
 
 LARGEST_FRAME = 4096
 """Octets: a full SUBMIT (99 destinations, 159 octets) is 2,376 in 2.0 and 3,490 in 3.0; the reference advises 4096."""
@@ -251,5 +254,65 @@ BIND_REFUSALS = {
     2: Refusal.CREDENTIALS,
     3: Refusal.CREDENTIALS,
     4: Refusal.VERSION,
+    5: Refusal.LIMIT,
 }
-"""2.5. 5 and above are the vendor's: a connection limit, an address that is not allowed."""
+"""2.5. 5 and above are the vendor's: 5 usually a connection limit."""
+
+_COMMON: dict[int, Kind] = {
+    TERMINATE: Kind.UNBIND,
+    TERMINATE | ANSWER: Kind.UNBIND_ANSWER,
+    ACTIVE_TEST: Kind.KEEPALIVE,
+    ACTIVE_TEST | ANSWER: Kind.KEEPALIVE_ANSWER,
+}
+for _command in (QUERY, CANCEL, FWD, *range(0x10, 0x18)):
+    _COMMON[_command] = Kind.REQUEST
+    _COMMON[_command | ANSWER] = Kind.REQUEST_ANSWER
+_KINDS: dict[Role, dict[int, Kind]] = {
+    Role.CLIENT: _COMMON
+    | {CONNECT | ANSWER: Kind.BIND_ANSWER, SUBMIT | ANSWER: Kind.SUBMIT_ANSWER, DELIVER: Kind.DELIVER},
+    Role.SERVER: _COMMON | {CONNECT: Kind.BIND, SUBMIT: Kind.SUBMIT, DELIVER | ANSWER: Kind.DELIVER_ANSWER},
+}
+_RIGHTS = {(Role.CLIENT, mode): Rights(MT, MO) for mode in BindMode} | {
+    (Role.SERVER, mode): Rights(MO, MT) for mode in BindMode
+}
+"""A session carries both ways, whatever it is called."""
+
+
+class CmppRules(Dialect):
+    """What the engine must know of both versions."""
+
+    limits = Limits(window=16, response=60.0, attempts=3, keepalive_idle=180.0, keepalive_tries=3, bind=30.0)
+    header_size = 12
+    largest_frame = LARGEST_FRAME
+    codings: ClassVar[Mapping[str, int]] = {"ascii": 0, "octets": 4, "ucs2": 8, "gb18030": 15}
+    statuses = STATUSES
+    remembers_answers = True
+    national_numbers = True
+    malformed = 1
+    wrong_state = 2
+    already_bound = 5
+    duplicate = 3
+    unknown_command = 2
+    bad_length = 4
+    submit_statuses: ClassVar[Mapping[Outcome, int]] = {
+        Outcome.OK: 0,
+        Outcome.THROTTLED: 8,
+        Outcome.TEMPORARY: 100,
+        Outcome.PERMANENT: 9,
+        Outcome.SESSION: 2,
+        Outcome.UNCERTAIN: 100,
+    }
+    deliver_statuses: ClassVar[Mapping[Outcome, int]] = {**submit_statuses, Outcome.TEMPORARY: 8, Outcome.UNCERTAIN: 8}
+    refusals: ClassVar[Mapping[Refusal, int]] = {
+        Refusal.CREDENTIALS: 3,
+        Refusal.VERSION: 4,
+        Refusal.LIMIT: 5,
+        Refusal.TEMPORARY: 5,
+    }
+    bind_refusals = BIND_REFUSALS
+    commands = _KINDS
+    mode_rights = _RIGHTS
+    sequence_name = "Sequence_Id"
+    status_names = ("Result", "Success_Id")
+    keepalive_command = ACTIVE_TEST
+    unbind_command = TERMINATE

@@ -13,37 +13,26 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar
 
 from carrier.dialect import (
     ANSWER,
-    MO,
-    MT,
     BindAnswer,
     BindRequest,
     Credentials,
-    Dialect,
-    Kind,
-    Limits,
     LinkStatuses,
-    Rights,
 )
 from carrier.dialects.sgip12_tables import (
     BIND,
-    BIND_REFUSALS,
     CHECKUSER,
     CODEC,
     DELIVER,
-    LARGEST_FRAME,
     REPORT,
-    STATUSES,
     SUBMIT,
     TRACE,
-    UNBIND,
-    USERRPT,
+    SgipRules,
 )
 from carrier.errors import CarrierError
-from carrier.model import BindMode, Mo, Outcome, Refusal, Report, ReportState, Role, Submit
+from carrier.model import BindMode, Mo, Refusal, Report, ReportState, Submit
 from carrier.timetext import login_stamp, stamped_at
 from carrier.wiretext import cut, number, octets
 
@@ -57,33 +46,6 @@ _REPORT = struct.Struct(">12sB21sBB8s")
 _WORD = 0xFFFFFFFF
 _ID = re.compile("[0-9a-f]{24}")
 
-_KINDS: dict[int, Kind] = {
-    BIND: Kind.BIND,
-    BIND | ANSWER: Kind.BIND_ANSWER,
-    UNBIND: Kind.UNBIND,
-    UNBIND | ANSWER: Kind.UNBIND_ANSWER,
-    SUBMIT: Kind.SUBMIT,
-    SUBMIT | ANSWER: Kind.SUBMIT_ANSWER,
-    DELIVER: Kind.DELIVER,
-    DELIVER | ANSWER: Kind.DELIVER_ANSWER,
-    REPORT: Kind.DELIVER,
-    REPORT | ANSWER: Kind.DELIVER_ANSWER,
-    USERRPT: Kind.REQUEST,
-    USERRPT | ANSWER: Kind.REQUEST_ANSWER,
-    TRACE: Kind.REQUEST,
-    TRACE | ANSWER: Kind.REQUEST_ANSWER,
-    CHECKUSER: Kind.REQUEST,
-    CHECKUSER | ANSWER: Kind.REQUEST_ANSWER,
-}
-_NONE: frozenset[Kind] = frozenset()
-# Login type 1 may also carry reports back: some gateways have one link only (register of disagreements, 12).
-_RIGHTS = {
-    (Role.CLIENT, BindMode.TRANSMITTER): Rights(MT, MO),
-    (Role.CLIENT, BindMode.TRANSCEIVER): Rights(MT, MO),
-    (Role.CLIENT, BindMode.RECEIVER): Rights(MO, _NONE),
-    (Role.SERVER, BindMode.TRANSMITTER): Rights(MO, MT),
-    (Role.SERVER, BindMode.RECEIVER): Rights(_NONE, MO),
-}
 _LOGIN_TYPES = {BindMode.TRANSMITTER: 1, BindMode.TRANSCEIVER: 1, BindMode.RECEIVER: 2}
 _STATES = {0: ReportState.DELIVERED, 1: ReportState.ENROUTE, 2: ReportState.UNDELIVERABLE}
 
@@ -106,44 +68,12 @@ class Sgip12Settings(LinkStatuses):
     ascii_octets: int = 159
 
 
-class Sgip12(Dialect):
+class Sgip12(SgipRules):
     """Both directions. Roles are those of the bind: a gateway that brings reports is the client."""
 
     name = "sgip12"
     settings_type = Sgip12Settings
     codec = CODEC
-    limits = Limits(window=32, response=30.0, attempts=3, keepalive_idle=0.0, idle_close=60.0, bind=30.0)
-    header_size = 20
-    largest_frame = LARGEST_FRAME
-    first_sequence = 0
-    codings: ClassVar[Mapping[str, int]] = {"ascii": 0, "octets": 4, "ucs2": 8, "gb18030": 15}
-    statuses = STATUSES
-    remembers_answers = True
-    closes_on_malformed = True
-    has_keepalive = False
-    sequence_is_id = True
-    has_part_fields = False
-    malformed = 5
-    wrong_state = 4
-    already_bound = 2
-    duplicate = 9
-    unknown_command = 5
-    bad_length = 8
-    submit_statuses: ClassVar[Mapping[Outcome, int]] = {
-        Outcome.OK: 0,
-        Outcome.THROTTLED: 88,
-        Outcome.TEMPORARY: 11,
-        Outcome.PERMANENT: 5,
-        Outcome.SESSION: 4,
-        Outcome.UNCERTAIN: 11,
-    }
-    deliver_statuses: ClassVar[Mapping[Outcome, int]] = {**submit_statuses, Outcome.THROTTLED: 11}
-    refusals: ClassVar[Mapping[Refusal, int]] = {
-        Refusal.CREDENTIALS: 1,
-        Refusal.VERSION: 4,
-        Refusal.LIMIT: 3,
-        Refusal.TEMPORARY: 11,
-    }
 
     def __init__(self, settings: Sgip12Settings | None = None) -> None:
         self.settings = settings or Sgip12Settings()
@@ -153,13 +83,6 @@ class Sgip12(Dialect):
     def with_sequence(self, fields: Mapping[str, object], sequence: int) -> Mapping[str, object]:
         words = {f"Sequence Number {place}": sequence >> shift & _WORD for place, shift in ((1, 64), (2, 32), (3, 0))}
         return {**fields, **words}
-
-    def status_of(self, fields: Mapping[str, object]) -> int:
-        status = fields.get("Result", 0)
-        return status if isinstance(status, int) else 0
-
-    def kinds(self, role: Role) -> Mapping[int, Kind]:
-        return _KINDS
 
     def read_header(self, data: bytes, offset: int) -> tuple[int, int, int]:
         length, command, high, low = _HEADER.unpack_from(data, offset)
@@ -181,9 +104,6 @@ class Sgip12(Dialect):
         return stamped_at(int(message_id[8:16], 16), wall) if _ID.fullmatch(message_id) else None
 
     # Login ------------------------------------------------------------------------------------------------------------
-
-    def rights(self, role: Role, mode: BindMode) -> Rights:
-        return _RIGHTS[role, mode]
 
     def bind(self, credentials: Credentials, sequence: int, wall: float) -> bytes:
         body = _BIND.pack(
@@ -211,9 +131,6 @@ class Sgip12(Dialect):
 
     def read_bind_answer(self, frame: bytes) -> BindAnswer:
         return BindAnswer(self.read_answer(frame)[0], 1)
-
-    def refusal(self, status: int) -> Refusal:
-        return BIND_REFUSALS.get(status, Refusal.TEMPORARY)
 
     # Submit -----------------------------------------------------------------------------------------------------------
 
@@ -385,11 +302,8 @@ class Sgip12(Dialect):
 
     # Control ----------------------------------------------------------------------------------------------------------
 
-    def unbind(self, sequence: int) -> bytes:
-        return _head(20, UNBIND, sequence)
-
-    def plain_answer(self, command: int, sequence: int) -> bytes:
-        return _head(20, command | ANSWER, sequence)
+    def bare(self, command: int, sequence: int) -> bytes:
+        return _head(20, command, sequence)
 
     def refuse(self, command: int, sequence: int, status: int) -> bytes:
         return b"" if command in (TRACE, CHECKUSER) else _result(command, sequence, status)

@@ -4,10 +4,13 @@ clauses.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from carrier.codec import Codec, Header, Pdu
-from carrier.dialect import ANSWER
+from carrier.dialect import ANSWER, MO, MT, Dialect, Kind, Limits, Rights
 from carrier.layout import Counted, Field, Layout, Repeated, Text, UInt
-from carrier.model import Outcome, Refusal
+from carrier.model import BindMode, Outcome, Refusal, Role
 
 LARGEST_FRAME = 4096
 """Octets: the specification says 2 kB, but 100 destinations alone are 2,100; the reference advises to accept more."""
@@ -153,3 +156,73 @@ BIND_REFUSALS = {
     3: Refusal.LIMIT,
     4: Refusal.VERSION,
 }
+
+_KINDS: dict[int, Kind] = {
+    BIND: Kind.BIND,
+    BIND | ANSWER: Kind.BIND_ANSWER,
+    UNBIND: Kind.UNBIND,
+    UNBIND | ANSWER: Kind.UNBIND_ANSWER,
+    SUBMIT: Kind.SUBMIT,
+    SUBMIT | ANSWER: Kind.SUBMIT_ANSWER,
+    DELIVER: Kind.DELIVER,
+    DELIVER | ANSWER: Kind.DELIVER_ANSWER,
+    REPORT: Kind.DELIVER,
+    REPORT | ANSWER: Kind.DELIVER_ANSWER,
+    USERRPT: Kind.REQUEST,
+    USERRPT | ANSWER: Kind.REQUEST_ANSWER,
+    TRACE: Kind.REQUEST,
+    TRACE | ANSWER: Kind.REQUEST_ANSWER,
+    CHECKUSER: Kind.REQUEST,
+    CHECKUSER | ANSWER: Kind.REQUEST_ANSWER,
+}
+_NONE: frozenset[Kind] = frozenset()
+# Login type 1 may also carry reports back: some gateways have one link only (register of disagreements, 12).
+_RIGHTS = {
+    (Role.CLIENT, BindMode.TRANSMITTER): Rights(MT, MO),
+    (Role.CLIENT, BindMode.TRANSCEIVER): Rights(MT, MO),
+    (Role.CLIENT, BindMode.RECEIVER): Rights(MO, _NONE),
+    (Role.SERVER, BindMode.TRANSMITTER): Rights(MO, MT),
+    (Role.SERVER, BindMode.RECEIVER): Rights(_NONE, MO),
+}
+
+
+class SgipRules(Dialect):
+    """What the engine must know."""
+
+    limits = Limits(window=32, response=30.0, attempts=3, keepalive_idle=0.0, idle_close=60.0, bind=30.0)
+    header_size = 20
+    largest_frame = LARGEST_FRAME
+    first_sequence = 0
+    codings: ClassVar[Mapping[str, int]] = {"ascii": 0, "octets": 4, "ucs2": 8, "gb18030": 15}
+    statuses = STATUSES
+    remembers_answers = True
+    closes_on_malformed = True
+    has_keepalive = False
+    sequence_is_id = True
+    has_part_fields = False
+    malformed = 5
+    wrong_state = 4
+    already_bound = 2
+    duplicate = 9
+    unknown_command = 5
+    bad_length = 8
+    submit_statuses: ClassVar[Mapping[Outcome, int]] = {
+        Outcome.OK: 0,
+        Outcome.THROTTLED: 88,
+        Outcome.TEMPORARY: 11,
+        Outcome.PERMANENT: 5,
+        Outcome.SESSION: 4,
+        Outcome.UNCERTAIN: 11,
+    }
+    deliver_statuses: ClassVar[Mapping[Outcome, int]] = {**submit_statuses, Outcome.THROTTLED: 11}
+    refusals: ClassVar[Mapping[Refusal, int]] = {
+        Refusal.CREDENTIALS: 1,
+        Refusal.VERSION: 4,
+        Refusal.LIMIT: 3,
+        Refusal.TEMPORARY: 11,
+    }
+    bind_refusals = BIND_REFUSALS
+    commands: ClassVar[Mapping[Role, Mapping[int, Kind]]] = dict.fromkeys(Role, _KINDS)
+    mode_rights = _RIGHTS
+    status_names = ("Result",)
+    unbind_command = UNBIND

@@ -8,38 +8,28 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import ClassVar
 
 from carrier.dialect import (
     ANSWER,
-    RIGHTS_BY_MODE,
     BindAnswer,
     BindRequest,
     Credentials,
     Dialect,
-    Kind,
-    Limits,
     LinkStatuses,
-    Rights,
 )
 from carrier.dialects.smgp30_report import read_report, write_report
 from carrier.dialects.smgp30_tables import (
-    ACTIVE_TEST,
-    BIND_REFUSALS,
     CODEC,
     CODEC_13,
     DELIVER,
-    EXIT,
     FORWARD,
-    LARGEST_FRAME,
     LOGIN,
-    QUERY,
-    STATUSES,
     SUBMIT,
+    SmgpRules,
 )
 from carrier.digest import check_login, client_digest, proves, server_digest
 from carrier.errors import CarrierError
-from carrier.model import BindMode, Mo, Outcome, Refusal, Report, Role, Submit
+from carrier.model import BindMode, Mo, Refusal, Report, Role, Submit
 from carrier.timetext import login_stamp
 from carrier.tlv import scan
 from carrier.wiretext import cut, number, octets
@@ -52,21 +42,6 @@ _SUBMIT_30 = struct.Struct(">BBB10s2s6s6sB17s17s21s21sB")
 _SUBMIT_13 = struct.Struct(">BBB10s2s6sB17s17s21s21sB")
 _DELIVER = struct.Struct(">10sBB14s21s21sB")
 
-_COMMON: dict[int, Kind] = {
-    EXIT: Kind.UNBIND,
-    EXIT | ANSWER: Kind.UNBIND_ANSWER,
-    ACTIVE_TEST: Kind.KEEPALIVE,
-    ACTIVE_TEST | ANSWER: Kind.KEEPALIVE_ANSWER,
-    QUERY: Kind.REQUEST,
-    QUERY | ANSWER: Kind.REQUEST_ANSWER,
-    FORWARD: Kind.REQUEST,
-    FORWARD | ANSWER: Kind.REQUEST_ANSWER,
-}
-_KINDS: dict[Role, dict[int, Kind]] = {
-    Role.CLIENT: _COMMON
-    | {LOGIN | ANSWER: Kind.BIND_ANSWER, SUBMIT | ANSWER: Kind.SUBMIT_ANSWER, DELIVER: Kind.DELIVER},
-    Role.SERVER: _COMMON | {LOGIN: Kind.BIND, SUBMIT: Kind.SUBMIT, DELIVER | ANSWER: Kind.DELIVER_ANSWER},
-}
 _MODES = {0: BindMode.TRANSMITTER, 1: BindMode.RECEIVER, 2: BindMode.TRANSCEIVER}
 _LOGIN_MODES = {mode: value for value, mode in _MODES.items()}
 
@@ -96,41 +71,13 @@ class Smgp30Settings(LinkStatuses):
     """Six digits, the front of message ids a server makes (4.9)."""
 
 
-class Smgp30(Dialect):
+class Smgp30(SmgpRules):
     """China Telecom's protocol: fixed fields like CMPP's, then optional parameters; reports are text around ten raw
     octets.
     """
 
     name = "smgp30"
     settings_type = Smgp30Settings
-    limits = Limits(window=16, response=60.0, attempts=3, keepalive_idle=180.0, keepalive_tries=3, bind=30.0)
-    header_size = 12
-    largest_frame = LARGEST_FRAME
-    codings: ClassVar[Mapping[str, int]] = {"ascii": 0, "octets": 4, "ucs2": 8, "gb18030": 15}
-    statuses = STATUSES
-    remembers_answers = True
-    national_numbers = True
-    malformed = 10
-    wrong_state = 11
-    already_bound = 11
-    duplicate = 12
-    unknown_command = 11
-    bad_length = 10
-    submit_statuses: ClassVar[Mapping[Outcome, int]] = {
-        Outcome.OK: 0,
-        Outcome.THROTTLED: 75,
-        Outcome.TEMPORARY: 1,
-        Outcome.PERMANENT: 39,
-        Outcome.SESSION: 20,
-        Outcome.UNCERTAIN: 1,
-    }
-    deliver_statuses: ClassVar[Mapping[Outcome, int]] = {**submit_statuses, Outcome.THROTTLED: 1}
-    refusals: ClassVar[Mapping[Refusal, int]] = {
-        Refusal.CREDENTIALS: 21,
-        Refusal.VERSION: 22,
-        Refusal.LIMIT: 2,
-        Refusal.TEMPORARY: 1,
-    }
 
     def __init__(self, settings: Smgp30Settings | None = None) -> None:
         self.settings = settings or Smgp30Settings()
@@ -140,16 +87,6 @@ class Smgp30(Dialect):
         self._front = _SUBMIT_30 if self._has_fixed_fee else _SUBMIT_13
         self._head = lru_cache(maxsize=4096)(self._make_head)
         self._tail = lru_cache(maxsize=4096)(self._make_tail)
-
-    def with_sequence(self, fields: Mapping[str, object], sequence: int) -> Mapping[str, object]:
-        return {**fields, "SequenceID": sequence}
-
-    def status_of(self, fields: Mapping[str, object]) -> int:
-        status = fields.get("Status", 0)
-        return status if isinstance(status, int) else 0
-
-    def kinds(self, role: Role) -> Mapping[int, Kind]:
-        return _KINDS[role]
 
     def read_header(self, data: bytes, offset: int) -> tuple[int, int, int]:
         return _HEADER.unpack_from(data, offset)
@@ -166,9 +103,6 @@ class Smgp30(Dialect):
         return f"{message_id[:14]}{(int(serial) + index) % 1_000_000:06d}"
 
     # Login ------------------------------------------------------------------------------------------------------------
-
-    def rights(self, role: Role, mode: BindMode) -> Rights:
-        return RIGHTS_BY_MODE[role, mode]
 
     def bind(self, credentials: Credentials, sequence: int, wall: float) -> bytes:
         account, stamp = octets(credentials.account, 8, "ClientID"), login_stamp(wall)
@@ -202,9 +136,6 @@ class Smgp30(Dialect):
 
     def trusts(self, answer: BindAnswer, bind_frame: bytes, secret: str) -> bool | None:
         return proves(answer, bind_frame[20:36], secret)
-
-    def refusal(self, status: int) -> Refusal:
-        return BIND_REFUSALS.get(status, Refusal.TEMPORARY)
 
     def negotiated(self, role: Role, version: int) -> Dialect:
         """A server takes the submit layout of the client's version; a client keeps its own."""
@@ -402,14 +333,8 @@ class Smgp30(Dialect):
 
     # Control ----------------------------------------------------------------------------------------------------------
 
-    def keepalive(self, sequence: int) -> bytes:
-        return _HEADER.pack(12, ACTIVE_TEST, sequence)
-
-    def unbind(self, sequence: int) -> bytes:
-        return _HEADER.pack(12, EXIT, sequence)
-
-    def plain_answer(self, command: int, sequence: int) -> bytes:
-        return _HEADER.pack(12, command | ANSWER, sequence)
+    def bare(self, command: int, sequence: int) -> bytes:
+        return _HEADER.pack(12, command, sequence)
 
     def refuse(self, command: int, sequence: int, status: int) -> bytes:
         """Only answers whose form carries a status."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from carrier.codec import Codec, Header, Pdu
-from carrier.dialect import ANSWER
+from carrier.dialect import ANSWER, Dialect, Kind, Limits
 from carrier.layout import Counted, Layout, Literal, Raw, Repeated, Structured, Text, UInt
-from carrier.model import Outcome, Refusal
+from carrier.model import Outcome, Refusal, Role
 from carrier.tlv import Tag, Tlvs
 
 LARGEST_FRAME = 8192
@@ -221,3 +224,58 @@ BIND_REFUSALS = {
     22: Refusal.VERSION,
     11: Refusal.VERSION,
 }
+
+_COMMON: dict[int, Kind] = {
+    EXIT: Kind.UNBIND,
+    EXIT | ANSWER: Kind.UNBIND_ANSWER,
+    ACTIVE_TEST: Kind.KEEPALIVE,
+    ACTIVE_TEST | ANSWER: Kind.KEEPALIVE_ANSWER,
+    QUERY: Kind.REQUEST,
+    QUERY | ANSWER: Kind.REQUEST_ANSWER,
+    FORWARD: Kind.REQUEST,
+    FORWARD | ANSWER: Kind.REQUEST_ANSWER,
+}
+_KINDS: dict[Role, dict[int, Kind]] = {
+    Role.CLIENT: _COMMON
+    | {LOGIN | ANSWER: Kind.BIND_ANSWER, SUBMIT | ANSWER: Kind.SUBMIT_ANSWER, DELIVER: Kind.DELIVER},
+    Role.SERVER: _COMMON | {LOGIN: Kind.BIND, SUBMIT: Kind.SUBMIT, DELIVER | ANSWER: Kind.DELIVER_ANSWER},
+}
+
+
+class SmgpRules(Dialect):
+    """What the engine must know."""
+
+    limits = Limits(window=16, response=60.0, attempts=3, keepalive_idle=180.0, keepalive_tries=3, bind=30.0)
+    header_size = 12
+    largest_frame = LARGEST_FRAME
+    codings: ClassVar[Mapping[str, int]] = {"ascii": 0, "octets": 4, "ucs2": 8, "gb18030": 15}
+    statuses = STATUSES
+    remembers_answers = True
+    national_numbers = True
+    malformed = 10
+    wrong_state = 11
+    already_bound = 11
+    duplicate = 12
+    unknown_command = 11
+    bad_length = 10
+    submit_statuses: ClassVar[Mapping[Outcome, int]] = {
+        Outcome.OK: 0,
+        Outcome.THROTTLED: 75,
+        Outcome.TEMPORARY: 1,
+        Outcome.PERMANENT: 39,
+        Outcome.SESSION: 20,
+        Outcome.UNCERTAIN: 1,
+    }
+    deliver_statuses: ClassVar[Mapping[Outcome, int]] = {**submit_statuses, Outcome.THROTTLED: 1}
+    refusals: ClassVar[Mapping[Refusal, int]] = {
+        Refusal.CREDENTIALS: 21,
+        Refusal.VERSION: 22,
+        Refusal.LIMIT: 2,
+        Refusal.TEMPORARY: 1,
+    }
+    bind_refusals = BIND_REFUSALS
+    commands = _KINDS
+    sequence_name = "SequenceID"
+    status_names = ("Status",)
+    keepalive_command = ACTIVE_TEST
+    unbind_command = EXIT

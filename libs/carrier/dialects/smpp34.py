@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
 from dataclasses import dataclass
 from struct import Struct
-from typing import ClassVar
 
 from carrier.dialect import (
     ANSWER,
-    RIGHTS_BY_MODE,
     BindAnswer,
     BindRequest,
     Credentials,
     Dialect,
-    Kind,
-    Limits,
     LinkStatuses,
-    Rights,
 )
-from carrier.dialects.smpp34_tables import BIND_REFUSALS, CODEC, LARGEST_FRAME, STATUSES
+from carrier.dialects.smpp34_tables import (
+    CANCEL_SM,
+    CODEC,
+    DELIVER_SM,
+    GENERIC_NACK,
+    MODES,
+    QUERY_SM,
+    REPLACE_SM,
+    SUBMIT_MULTI,
+    SUBMIT_SM,
+    SmppRules,
+)
 from carrier.dialects.smpp34_wire import (
     INTERFACE_VERSION,
     INTERMEDIATE,
@@ -50,49 +55,18 @@ from carrier.dialects.smpp34_wire import (
     tlv,
 )
 from carrier.errors import CarrierError
-from carrier.ids import IdMode
-from carrier.model import BindMode, Mo, Outcome, Refusal, Report, ReportState, Role, Submit
+from carrier.model import Mo, Refusal, Report, ReportState, Role, Submit
 from carrier.receipt import WORDS, parse
 from carrier.tlv import scan
 from carrier.wiretext import octets
 
-BIND_RECEIVER, BIND_TRANSMITTER, BIND_TRANSCEIVER = 0x01, 0x02, 0x09
-SUBMIT_SM, DELIVER_SM, UNBIND, OUTBIND, ENQUIRE_LINK, SUBMIT_MULTI, DATA_SM = 0x04, 0x05, 0x06, 0x0B, 0x15, 0x21, 0x103
-ALERT_NOTIFICATION, QUERY_SM, REPLACE_SM, CANCEL_SM = 0x102, 0x03, 0x07, 0x08
-GENERIC_NACK = 0x80000000
 VERSION = 0x34
 
 _HEADER = Struct(">IIII")
 _LENGTH_COMMAND_SEQUENCE = Struct(">II4xI")
 _STATUS = Struct(">8xI")
 
-_MODES = {
-    BIND_RECEIVER: BindMode.RECEIVER,
-    BIND_TRANSMITTER: BindMode.TRANSMITTER,
-    BIND_TRANSCEIVER: BindMode.TRANSCEIVER,
-}
-_BINDS = {mode: command for command, mode in _MODES.items()}
-
-_COMMON: dict[int, Kind] = {
-    UNBIND: Kind.UNBIND,
-    UNBIND | ANSWER: Kind.UNBIND_ANSWER,
-    ENQUIRE_LINK: Kind.KEEPALIVE,
-    ENQUIRE_LINK | ANSWER: Kind.KEEPALIVE_ANSWER,
-    GENERIC_NACK: Kind.NACK,
-}
-_KINDS: dict[Role, dict[int, Kind]] = {
-    Role.CLIENT: _COMMON
-    | dict.fromkeys([command | ANSWER for command in _MODES], Kind.BIND_ANSWER)
-    | dict.fromkeys([SUBMIT_SM | ANSWER, SUBMIT_MULTI | ANSWER, DATA_SM | ANSWER], Kind.SUBMIT_ANSWER)
-    | dict.fromkeys([DELIVER_SM, DATA_SM], Kind.DELIVER)
-    | dict.fromkeys([command | ANSWER for command in (QUERY_SM, REPLACE_SM, CANCEL_SM)], Kind.REQUEST_ANSWER)
-    | {OUTBIND: Kind.INVITATION, ALERT_NOTIFICATION: Kind.NOTICE},
-    Role.SERVER: _COMMON
-    | dict.fromkeys(_MODES, Kind.BIND)
-    | dict.fromkeys([SUBMIT_SM, SUBMIT_MULTI, DATA_SM], Kind.SUBMIT)
-    | dict.fromkeys([DELIVER_SM | ANSWER, DATA_SM | ANSWER], Kind.DELIVER_ANSWER)
-    | dict.fromkeys([QUERY_SM, REPLACE_SM, CANCEL_SM], Kind.REQUEST),
-}
+_BINDS = {mode: command for command, mode in MODES.items()}
 
 
 @dataclass(frozen=True)
@@ -118,48 +92,12 @@ class Smpp34Settings(LinkStatuses):
     """Take a deliver_sm whose text reads like a receipt for one, although esm_class does not say so."""
 
 
-class Smpp34(Dialect):
+class Smpp34(SmppRules):
     """The international protocol; ESME is our client role, SMSC the server role."""
 
     name = "smpp34"
     settings_type = Smpp34Settings
     codec = CODEC
-    limits = Limits()
-    header_size = 16
-    largest_frame = LARGEST_FRAME
-    last_sequence = 0x7FFFFFFF
-    codings: ClassVar[Mapping[str, int]] = {"gsm7": 0, "ascii": 1, "latin1": 3, "octets": 4, "ucs2": 8}
-    statuses = STATUSES
-    remembers_answers = False
-    id_mode = IdMode.AUTO
-    malformed = 0x02
-    wrong_state = 0x04
-    already_bound = 0x05
-    duplicate = 0x08
-    unknown_command = 0x03
-    bad_length = 0x02
-    submit_statuses: ClassVar[Mapping[Outcome, int]] = {
-        Outcome.OK: 0,
-        Outcome.THROTTLED: 0x58,
-        Outcome.TEMPORARY: 0x08,
-        Outcome.PERMANENT: 0x45,
-        Outcome.SESSION: 0x04,
-        Outcome.UNCERTAIN: 0xFF,
-    }
-    deliver_statuses: ClassVar[Mapping[Outcome, int]] = {
-        Outcome.OK: 0,
-        Outcome.THROTTLED: 0x64,
-        Outcome.TEMPORARY: 0x64,
-        Outcome.PERMANENT: 0x65,
-        Outcome.SESSION: 0x04,
-        Outcome.UNCERTAIN: 0x64,
-    }
-    refusals: ClassVar[Mapping[Refusal, int]] = {
-        Refusal.CREDENTIALS: 0x0E,
-        Refusal.VERSION: 0x04,
-        Refusal.LIMIT: 0x05,
-        Refusal.TEMPORARY: 0x0D,
-    }
 
     def __init__(self, settings: Smpp34Settings | None = None, *, tlvs: bool = True) -> None:
         self.settings = settings or Smpp34Settings()
@@ -170,24 +108,10 @@ class Smpp34(Dialect):
 
     # Exact path and frames --------------------------------------------------------------------------------------------
 
-    def with_sequence(self, fields: Mapping[str, object], sequence: int) -> Mapping[str, object]:
-        return {**fields, "sequence_number": sequence}
-
-    def status_of(self, fields: Mapping[str, object]) -> int:
-        status = fields["command_status"]
-        assert isinstance(status, int)
-        return status
-
-    def kinds(self, role: Role) -> Mapping[int, Kind]:
-        return _KINDS[role]
-
     def read_header(self, data: bytes, offset: int) -> tuple[int, int, int]:
         return _LENGTH_COMMAND_SEQUENCE.unpack_from(data, offset)
 
     # Login ------------------------------------------------------------------------------------------------------------
-
-    def rights(self, role: Role, mode: BindMode) -> Rights:
-        return RIGHTS_BY_MODE[role, mode]
 
     def bind(self, credentials: Credentials, sequence: int, wall: float) -> bytes:
         own = self.settings
@@ -207,7 +131,7 @@ class Smpp34(Dialect):
         command = fields["command_id"]
         return BindRequest(
             account=fields["system_id"],
-            mode=_MODES[command],
+            mode=MODES[command],
             version=fields["interface_version"],
             proof=fields["password"].encode("latin-1"),
             stamp=0,
@@ -235,9 +159,6 @@ class Smpp34(Dialect):
             return BindAnswer(status, VERSION)
         version = scan(frame, stop + 1).get(INTERFACE_VERSION)
         return BindAnswer(status, version[0] if version else VERSION)
-
-    def refusal(self, status: int) -> Refusal:
-        return BIND_REFUSALS.get(status, Refusal.TEMPORARY)
 
     def negotiated(self, role: Role, version: int) -> Dialect:
         """To a peer of 3.3 or older no optional parameter is sent (clause 3.4)."""
@@ -466,14 +387,8 @@ class Smpp34(Dialect):
 
     # Control ----------------------------------------------------------------------------------------------------------
 
-    def keepalive(self, sequence: int) -> bytes:
-        return _HEADER.pack(16, ENQUIRE_LINK, 0, sequence)
-
-    def unbind(self, sequence: int) -> bytes:
-        return _HEADER.pack(16, UNBIND, 0, sequence)
-
-    def plain_answer(self, command: int, sequence: int) -> bytes:
-        return _HEADER.pack(16, command | ANSWER, 0, sequence)
+    def bare(self, command: int, sequence: int) -> bytes:
+        return _HEADER.pack(16, command, 0, sequence)
 
     def refuse(self, command: int, sequence: int, status: int) -> bytes:
         return _HEADER.pack(16, command | ANSWER, status, sequence)

@@ -4,10 +4,14 @@ specification).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from carrier.codec import Codec, Header, Pdu
-from carrier.dialect import ANSWER
+from carrier.dialect import ANSWER, Dialect, Kind, Limits
+from carrier.ids import IdMode
 from carrier.layout import Choice, Counted, CStr, Field, Layout, Repeated, UInt
-from carrier.model import Outcome, Refusal
+from carrier.model import BindMode, Outcome, Refusal, Role
 from carrier.tlv import Tag, Tlvs
 
 LARGEST_FRAME = 70_000
@@ -245,3 +249,82 @@ BIND_REFUSALS: dict[int, Refusal] = {
 """Of a bind answer. ESME_RBINDFAIL (0x0D) is what gateways say both to a wrong account and to one session too many:
 back off.
 """
+
+BIND_RECEIVER, BIND_TRANSMITTER, BIND_TRANSCEIVER = 0x01, 0x02, 0x09
+SUBMIT_SM, DELIVER_SM, UNBIND, OUTBIND, ENQUIRE_LINK, SUBMIT_MULTI, DATA_SM = 0x04, 0x05, 0x06, 0x0B, 0x15, 0x21, 0x103
+ALERT_NOTIFICATION, QUERY_SM, REPLACE_SM, CANCEL_SM = 0x102, 0x03, 0x07, 0x08
+GENERIC_NACK = 0x80000000
+
+MODES = {
+    BIND_RECEIVER: BindMode.RECEIVER,
+    BIND_TRANSMITTER: BindMode.TRANSMITTER,
+    BIND_TRANSCEIVER: BindMode.TRANSCEIVER,
+}
+
+_COMMON: dict[int, Kind] = {
+    UNBIND: Kind.UNBIND,
+    UNBIND | ANSWER: Kind.UNBIND_ANSWER,
+    ENQUIRE_LINK: Kind.KEEPALIVE,
+    ENQUIRE_LINK | ANSWER: Kind.KEEPALIVE_ANSWER,
+    GENERIC_NACK: Kind.NACK,
+}
+_KINDS: dict[Role, dict[int, Kind]] = {
+    Role.CLIENT: _COMMON
+    | dict.fromkeys([command | ANSWER for command in MODES], Kind.BIND_ANSWER)
+    | dict.fromkeys([SUBMIT_SM | ANSWER, SUBMIT_MULTI | ANSWER, DATA_SM | ANSWER], Kind.SUBMIT_ANSWER)
+    | dict.fromkeys([DELIVER_SM, DATA_SM], Kind.DELIVER)
+    | dict.fromkeys([command | ANSWER for command in (QUERY_SM, REPLACE_SM, CANCEL_SM)], Kind.REQUEST_ANSWER)
+    | {OUTBIND: Kind.INVITATION, ALERT_NOTIFICATION: Kind.NOTICE},
+    Role.SERVER: _COMMON
+    | dict.fromkeys(MODES, Kind.BIND)
+    | dict.fromkeys([SUBMIT_SM, SUBMIT_MULTI, DATA_SM], Kind.SUBMIT)
+    | dict.fromkeys([DELIVER_SM | ANSWER, DATA_SM | ANSWER], Kind.DELIVER_ANSWER)
+    | dict.fromkeys([QUERY_SM, REPLACE_SM, CANCEL_SM], Kind.REQUEST),
+}
+
+
+class SmppRules(Dialect):
+    """What the engine must know."""
+
+    limits = Limits()
+    header_size = 16
+    largest_frame = LARGEST_FRAME
+    last_sequence = 0x7FFFFFFF
+    codings: ClassVar[Mapping[str, int]] = {"gsm7": 0, "ascii": 1, "latin1": 3, "octets": 4, "ucs2": 8}
+    statuses = STATUSES
+    remembers_answers = False
+    id_mode = IdMode.AUTO
+    malformed = 0x02
+    wrong_state = 0x04
+    already_bound = 0x05
+    duplicate = 0x08
+    unknown_command = 0x03
+    bad_length = 0x02
+    submit_statuses: ClassVar[Mapping[Outcome, int]] = {
+        Outcome.OK: 0,
+        Outcome.THROTTLED: 0x58,
+        Outcome.TEMPORARY: 0x08,
+        Outcome.PERMANENT: 0x45,
+        Outcome.SESSION: 0x04,
+        Outcome.UNCERTAIN: 0xFF,
+    }
+    deliver_statuses: ClassVar[Mapping[Outcome, int]] = {
+        Outcome.OK: 0,
+        Outcome.THROTTLED: 0x64,
+        Outcome.TEMPORARY: 0x64,
+        Outcome.PERMANENT: 0x65,
+        Outcome.SESSION: 0x04,
+        Outcome.UNCERTAIN: 0x64,
+    }
+    refusals: ClassVar[Mapping[Refusal, int]] = {
+        Refusal.CREDENTIALS: 0x0E,
+        Refusal.VERSION: 0x04,
+        Refusal.LIMIT: 0x05,
+        Refusal.TEMPORARY: 0x0D,
+    }
+    bind_refusals = BIND_REFUSALS
+    commands = _KINDS
+    sequence_name = "sequence_number"
+    status_names = ("command_status",)
+    keepalive_command = ENQUIRE_LINK
+    unbind_command = UNBIND
