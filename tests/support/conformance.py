@@ -1,7 +1,9 @@
 """What foreign peers showed of us, test by test, and the pages made of it.
 
-``python tests/support/conformance.py`` runs the peers' tests and writes ``docs/conformance.md`` and its Chinese sister.
-The tests say what they showed as their last step; a test that fails before never says it, and then no page is written.
+``python tests/support/conformance.py`` runs the peers' tests and writes ``docs/conformance.md``, its Chinese sister and
+``docs/conformance.json``, what they are made of; with test files as arguments it runs those and keeps what the others
+showed last. The tests say what they showed as their last step; a test that fails before never says it, and then no page
+is written.
 """
 
 from __future__ import annotations
@@ -11,10 +13,12 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
+RECORD = ROOT / "docs" / "conformance.json"
 TESTS = ("tests/protocol/peers", "tests/protocol/gsm", "tests/protocol/wappush")
 NAMES = {"cmpp20": "CMPP 2.0", "cmpp30": "CMPP 3.0", "sgip12": "SGIP 1.2", "smgp30": "SMGP 3.0", "smpp34": "SMPP 3.4"}
 NAMES |= {"gsm": "GSM modem (AT, PDU mode)", "gsm-pdu": "GSM PDUs", "wappush": "WAP Push (WBXML)"}
@@ -131,9 +135,26 @@ def keep(rows: list[Row], test: str) -> None:
         file.writelines(json.dumps([*row, test], ensure_ascii=False) + "\n" for row in rows)
 
 
-def read(path: Path) -> set[Row]:
+Shown = dict[str, list[Row]]
+"""Test file to what it showed."""
+
+
+def read(path: Path) -> Shown:
     """Return what a run showed."""
-    return {Row(*json.loads(line)[:4]) for line in path.read_text("utf-8").splitlines()}
+    shown: Shown = {}
+    for line in path.read_text("utf-8").splitlines():
+        *row, test = json.loads(line)
+        shown.setdefault(test.partition("::")[0], []).append(Row(*row))
+    return shown
+
+
+def kept(chosen: Sequence[str]) -> Shown:
+    """Return what was shown before by tests that are not chosen now."""
+    if not RECORD.exists():
+        return {}
+    before: dict[str, list[list[str]]] = json.loads(RECORD.read_text("utf-8"))
+    files = {file: [Row(*row) for row in rows] for file, rows in before.items() if (ROOT / file).exists()}
+    return {file: rows for file, rows in files.items() if not file.startswith(tuple(chosen))}
 
 
 def page(rows: set[Row], *, chinese: bool) -> str:
@@ -178,23 +199,26 @@ _CHINESE_HEAD = """\
 """
 
 
-def main() -> int:
-    """Run the peers' tests and write the pages; the tests' exit code."""
+def main(chosen: Sequence[str]) -> int:
+    """Run the peers' tests, or the chosen ones, and write the pages; the tests' exit code."""
     with tempfile.TemporaryDirectory() as directory:
         target = Path(directory) / "shown.jsonl"
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", *TESTS],
+            [sys.executable, "-m", "pytest", "-q", *chosen],
             env={**os.environ, "GUANXIN_CONFORMANCE": str(target)},
             cwd=ROOT,
             check=False,
         )
         if done.returncode:
             return done.returncode
-        rows = read(target)
+        shown = {**kept(chosen), **read(target)}
+    record = {file: sorted(set(rows)) for file, rows in sorted(shown.items())}
+    RECORD.write_text(json.dumps(record, ensure_ascii=False, indent=1) + "\n", "utf-8")
+    rows = {row for found in record.values() for row in found}
     for name, chinese in (("conformance.md", False), ("conformance.zh.md", True)):
         (ROOT / "docs" / name).write_text(page(rows, chinese=chinese), "utf-8")
     return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(sys.argv[1:] or TESTS))
