@@ -74,7 +74,7 @@ class Watch:
         self.all_mb.append(everything)
 
     def full_speed(self, messages: int) -> tuple[float, float]:
-        """Return when full speed was reached (monotonic seconds) and the speed itself."""
+        """Return the end of the first second at full speed (monotonic seconds) and the speed itself."""
         inner = [look for look in self.submits if messages * 0.2 <= look[1] <= messages * 0.8]
         if len(inner) < 2:
             raise Failed("the backlog was gone between two looks: take more messages")
@@ -82,7 +82,7 @@ class Watch:
         for place, (moment, count) in enumerate(self.submits):
             later = next((look for look in self.submits[place:] if look[0] >= moment + 1.0), None)
             if later is not None and (later[1] - count) / (later[0] - moment) >= FULL * speed:
-                return moment, speed
+                return later[0], speed
         raise Failed("full speed was never reached for a second")
 
 
@@ -158,8 +158,7 @@ def _run(options: cases.argparse.Namespace, folder: Path) -> cases.Figures:
             "accepting and queueing the backlog, messages/s": options.messages / filling,
             "duplicates at the carrier": float(seen["duplicates"]),
         },
-        dict.fromkeys(memory, 0.0),
-        memory,
+        memory_mb=memory,
         ok=seen["distinct"] >= options.messages and sum(states.get(name, 0) for name in load.FINAL) >= options.messages,
     )
 

@@ -198,13 +198,18 @@ def finish(figures: Figures, file: Path | None) -> None:
     print(f"\n{figures.name}: {figures.how}\n{machine()}; median of {figures.runs} run(s)\n")
     for label, value in figures.values.items():
         print(f"{label:<52} {value if isinstance(value, str) else f'{value:,.1f}':>24}")
-    if figures.cpu_us:
+    if figures.memory_mb:
         print(f"\n{'component':<22}{'CPU us/message':>15}{'RSS MB':>9}")
-        for name in sorted(figures.cpu_us, key=lambda name: -figures.cpu_us[name]):
-            print(f"{name:<22}{figures.cpu_us[name]:>15.1f}{figures.memory_mb.get(name, 0):>9.0f}")
-        print(f"{'all':<22}{sum(figures.cpu_us.values()):>15.1f}{sum(figures.memory_mb.values()):>9.0f}")
+        for name in sorted(figures.memory_mb, key=lambda name: -figures.cpu_us.get(name, 0.0)):
+            print(f"{name:<22}{_cell(figures.cpu_us.get(name))}{figures.memory_mb[name]:>9.0f}")
+        everything = sum(figures.cpu_us.values()) or None
+        print(f"{'all':<22}{_cell(everything)}{sum(figures.memory_mb.values()):>9.0f}")
     print("\nfine" if figures.ok else "\nNOT FINE: messages lost, or not final in time")
     if file is not None:
         document = {"machine": machine(), **figures.__dict__}
         file.write_text(json.dumps(document, indent=2, ensure_ascii=False), encoding="utf-8")
     raise SystemExit(0 if figures.ok else 1)
+
+
+def _cell(microseconds: float | None) -> str:
+    return f"{'-':>15}" if microseconds is None else f"{microseconds:>15.1f}"
