@@ -16,7 +16,7 @@ from sim.modem.storage import UNREAD, Stored
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("gammu") is None, reason="gammu is not installed (Debian: gammu)"),
-    pytest.mark.timeout(90),
+    pytest.mark.timeout(180),
 ]
 
 LONG = "尊敬的客户，您本月电费已出账。" * 8

@@ -14,7 +14,7 @@ from sim.modem.pool import Pool
 
 pytestmark = [
     pytest.mark.skipif(not all(map(shutil.which, BOXES)), reason="Debian's kannel is not installed"),
-    pytest.mark.timeout(90),
+    pytest.mark.timeout(180),
 ]
 
 SMSC = """\
