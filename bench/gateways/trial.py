@@ -17,6 +17,9 @@ from gateways.sink import RECEIPT_S, Callbacks, ask
 LOOK_S = 0.1
 """Between two looks at the counters: the error of a time is at most this."""
 
+KILLED_IDLE_S = 60.0
+"""Patience after a kill: Jasmin tries a message again 30 s after it found its connector not bound."""
+
 
 @dataclass
 class Run:
@@ -150,7 +153,7 @@ class _Table:
             waits = not offering.done() or (killing is not None and not killing.done())
             if not waits and submitted >= submits and (told >= receipts or not self._gateway.case.receipts):
                 return submitted_at, told_at
-            if not waits and now - moved > self._idle_s:
+            if not waits and now - moved > (self._idle_s if killing is None else max(self._idle_s, KILLED_IDLE_S)):
                 return submitted_at, told_at
             if now - moved > 120:
                 raise TimeoutError(f"{self._gateway.case.name}: nothing moved for 120 s")
