@@ -2,8 +2,8 @@
 
 Set up by its manual: `dlrlookupd` and `dlrd` as daemons beside `jasmind` (inside it they are "not recommended"), transceiver connectors
 without a throughput limit, as many as sessions are agreed, chosen by a round-robin route (a connector sends one submit at a time), billing
-off, logs at the level of errors.  RabbitMQ and Redis with their default settings.  Version 0.11.0: 0.11.1 loses the receipt of every message of
-one segment ("'SubmitSM' object has no attribute 'response'").
+off, logs at the level of errors.  RabbitMQ and Redis with their default settings.  Version 0.11.0: 0.11.1 loses the receipt of
+every message of one segment ("'SubmitSM' object has no attribute 'response'").
 """
 
 from __future__ import annotations
