@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gsm import Action, Config, Frame, Options, StatusReport, address_of, decode_frame, is_final, submits
-from gsm.modem_events import Event, Lost, Ready, Received, Refused, Sent, Stopped, Uncertain
+from gsm.modem_events import Event, Ready, Received, Refused, Sent, Uncertain
 from links.serial import ModemConnection, open_tcp, open_tty
 from sim.modem.__main__ import identities
 from sim.modem.faults import ModemFaults
@@ -141,12 +141,14 @@ class Sender:
         self.reported: set[int] = set()
         self.unmatched = 0
         self.done = asyncio.Event()
+        self._owners: list[Computer] = []
         self._given: dict[tuple[str, int, str], int] = {}
         self._early: dict[tuple[str, int, str], int] = {}
         self._unclear: dict[tuple[str, str], int] = {}
 
     def attach(self, owner: Computer) -> None:
         """Use this modem too."""
+        self._owners.append(owner)
         owner.on_event = self._take
 
     def feed(self, owner: Computer) -> None:
@@ -176,8 +178,9 @@ class Sender:
                 self.waiting.append(event.token)
         elif isinstance(event, Received):
             self._report(owner, event)
-        if isinstance(event, Sent | Uncertain | Refused | Ready) and not isinstance(event, Lost | Stopped):
-            asyncio.get_running_loop().call_soon(self.feed, owner)
+        if isinstance(event, Sent | Uncertain | Refused | Ready):
+            for free in self._owners:  # what one could not send may go through any other
+                asyncio.get_running_loop().call_soon(self.feed, free)
         if len(self.sent) + len(self.failed) == len(self.texts) and self.reported >= self.sent:
             self.done.set()
 

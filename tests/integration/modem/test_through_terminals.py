@@ -9,6 +9,7 @@ from pathlib import Path
 from modem_pool import Sender, computer, running_modems
 
 from gsm import Config
+from sim.modem.faults import changed
 
 WAITS = {"command_wait": 0.4, "send_wait": 0.6}
 
@@ -36,3 +37,22 @@ async def test_500_messages_over_four_modems_that_misbehave(tmp_path: Path) -> N
     assert counts["duplicates"] <= sender.uncertain
     for name in ("rejected", "garbage", "disconnects", "unanswered"):
         assert counts[name], name
+
+
+async def test_what_a_dead_modem_had_goes_through_the_others(tmp_path: Path) -> None:
+    texts = {token: (f"86139{token:08}", f"message {token}") for token in range(60)}
+    sender = Sender(texts)
+    async with running_modems(tmp_path, 3, send_ms=5) as pool, AsyncExitStack() as stack:
+        for name in pool.units:
+            owner = await stack.enter_async_context(computer(pool, name, Config(**WAITS), ready=False))
+            sender.attach(owner)
+        dead = pool.units["modem-2"].device
+        async with asyncio.timeout(60):
+            while not dead.counts["accepted"]:  # noqa: ASYNC110 - the modem's side has no event
+                await asyncio.sleep(0.005)
+            pool.change(changed(pool.faults, {"silence": True}), "modem-2")
+            while len(sender.sent) < len(texts):  # noqa: ASYNC110 - the reports of the dead one never come
+                await asyncio.sleep(0.01)
+        counts = pool.statistics()
+    assert counts["distinct"] == len(texts)
+    assert counts["duplicates"] <= sender.uncertain + sender.refused
