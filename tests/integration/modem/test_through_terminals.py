@@ -21,7 +21,7 @@ async def test_500_messages_over_four_modems_that_misbehave(tmp_path: Path) -> N
         "send_ms": 2, "send_jitter_ms": 4, "report_jitter_ms": 20, "report_reorder": 0.1, "reorder_ms": 100,
         "report_before_response": 0.05, "report_duplicate": 0.03, "report_still_trying": 0.03, "wrong_reference": 0.02,
         "refuse": 0.03, "interleave": 0.3, "torn": 0.01, "garbage": 0.02, "no_answer": 0.003, "no_prompt": 0.005,
-        "swallow": 0.005, "drop_response": 0.01, "reboot": 0.005, "unplug_every_s": 1, "unplug_ms": 50,
+        "swallow": 0.005, "drop_response": 0.01, "reboot": 0.005, "unplug_every_s": 0.5, "unplug_ms": 50,
         "fragment_octets": 7, "command_ms": 0.5, "seed": 11,
     }  # fmt: skip
     async with running_modems(tmp_path, 4, **faults) as pool, AsyncExitStack() as stack:
