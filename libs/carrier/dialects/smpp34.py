@@ -65,6 +65,8 @@ VERSION = 0x34
 _HEADER = Struct(">IIII")
 _LENGTH_COMMAND_SEQUENCE = Struct(">II4xI")
 _STATUS = Struct(">8xI")
+_NOTHING_KNOWN = b"\0\0\x07\0"
+"""No id, no final date, state UNKNOWN, no error."""
 
 _BINDS = {mode: command for command, mode in MODES.items()}
 
@@ -366,7 +368,7 @@ class Smpp34(SmppRules):
         if command == DELIVER_SM:
             return _HEADER.pack(17, 0x80000005, status, sequence) + b"\0"
         if status:
-            return _HEADER.pack(16, command | ANSWER, status, sequence)
+            return self.refuse(command, sequence, status)
         if command in (CANCEL_SM, REPLACE_SM):
             return _HEADER.pack(16, command | ANSWER, 0, sequence)
         if command == QUERY_SM:
@@ -391,7 +393,9 @@ class Smpp34(SmppRules):
         return _HEADER.pack(16, command, 0, sequence)
 
     def refuse(self, command: int, sequence: int, status: int) -> bytes:
-        return _HEADER.pack(16, command | ANSWER, status, sequence)
+        """Only the answers to messages may lack their body (4.4.2); a query's says that nothing is known (4.8.2)."""
+        body = _NOTHING_KNOWN if command == QUERY_SM else b""
+        return _HEADER.pack(16 + len(body), command | ANSWER, status, sequence) + body
 
     def nack(self, sequence: int, status: int) -> bytes:
         return _HEADER.pack(16, GENERIC_NACK, status, sequence)

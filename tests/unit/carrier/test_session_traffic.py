@@ -239,4 +239,4 @@ def test_a_status_alone_answers_what_has_no_fields(pair_of):
         pair.server.answer(asked.handle)
     assert pair.server.answer(asked.handle, 0x67)
     (replied,) = pair.to_client()
-    assert replied.outcome is Outcome.PERMANENT
+    assert (replied.outcome, replied.fields["message_state"]) == (Outcome.PERMANENT, 7)
