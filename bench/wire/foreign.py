@@ -33,6 +33,7 @@ class Peer:
 
     def __init__(self, name: str, protocols: tuple[str, ...], command: Callable[[], list[str]], missing: str) -> None:
         self.name, self.protocols, self._command, self.missing = name, protocols, command, missing
+        self.compiled = "Java" in name  # needs a longer run to warm up, and is quick enough for it
 
     def ask(self, order: Order, seconds: float = 120.0) -> Answer:
         """The answer to one order, by a process of its own. Raises ``RuntimeError`` with what it said instead."""
@@ -69,7 +70,7 @@ def peers() -> list[Peer]:
             java,
         ),
         Peer("npm smpp", ("smpp34",), lambda: ["node", str(HERE / "npm.js")], npm),
-        Peer("jasmin", ("smpp34",), lambda: [str(jasmin_peer.PYTHON), str(HERE / "jasmin.py")], jasmin_peer.missing()),
+        Peer("jasmin", ("smpp34",), lambda: [str(jasmin_peer.PYTHON), str(HERE / "jasmin_client.py")], jasmin_peer.missing()),
         Peer("smpplib", ("smpp34",), lambda: [sys.executable, str(HERE / "smpplib_peer.py")], ""),
     ]  # fmt: skip
 

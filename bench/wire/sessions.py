@@ -36,6 +36,7 @@ class Client(asyncio.Protocol):
         )
         self._submit = Submit("95598", "13800000001", content, 8, wants_report=False)
         self._unsent = self._left = count
+        self._half = count // 2  # the first half warms up
         self._done, self._begun = done, 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -49,8 +50,8 @@ class Client(asyncio.Protocol):
             if isinstance(event, Answered):
                 assert event.status == 0, event
                 self._left -= 1
-            else:
-                self._begun = now
+                if self._left == self._half:
+                    self._begun = now
         room = min(self.session.window_free, self._unsent)
         if room:
             self._unsent -= room
@@ -69,7 +70,7 @@ async def _ours(protocol: str, port: int, count: int, window: int, content: byte
 
 
 def ours(protocol: str, port: int, count: int, window: int, content: bytes) -> float:
-    """Seconds for ``count`` submits."""
+    """Seconds for the second half of ``count`` submits."""
     return uvloop.run(_ours(protocol, port, count, window, content))
 
 
