@@ -60,7 +60,6 @@ chaos: env-dev assets-dev ## 故障演练（MESSAGES=每场景条数）并写 do
 fuzz: env-dev ## 覆盖率引导的模糊测试（DIALECT=… MINUTES=…），并入语料 / coverage-guided fuzzing, kept in the corpus
 	@$(BIN)/python -m pip install -q --require-hashes -r requirements-fuzz.lock
 	@PYTHONPATH=tests $(BIN)/python -m fuzz run $(DIALECT) --minutes $(MINUTES)
-	@PYTHONPATH=tests $(BIN)/python -m fuzz merge $(DIALECT) 2> /dev/null
 	@PYTHONPATH=tests $(BIN)/python -m fuzz pack $(DIALECT)
 
 .PHONY: lock

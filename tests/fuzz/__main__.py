@@ -1,7 +1,7 @@
-"""Coverage-guided fuzzing of one target: ``run``, then ``merge`` and ``pack`` for the corpus that is committed.
+"""Coverage-guided fuzzing of one target: ``run``, then ``pack`` for the corpus that is committed.
 
-Needs atheris (``make fuzz`` brings it and does all three). A fault does not stop the hunt: each kind is kept once, with
-its input and its traceback, in ``faults`` of the working directory; ``pack`` names them and ends with exit code 1.
+Needs atheris (``make fuzz`` brings it and does both). A fault does not stop the hunt: each kind is kept once, with its
+input and its traceback, in ``faults`` of the working directory; ``pack`` names them and ends with exit code 1.
 ``run.json`` there says how long it ran and how many inputs it tried, however it was stopped.
 """
 
@@ -10,30 +10,25 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import shutil
 import sys
 import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-import atheris
-
-with atheris.instrument_imports(include=["carrier", "gsm", "wappush", "smstext"]):
-    from fuzz.targets import TARGETS, Target
-
-from fuzz import corpus, cost
-
 COSTED = 64
 """Every so many inputs one is run for its cost too, which takes ten times as long."""
 LONGEST = 2048
+INSTRUMENTED = ["carrier", "gsm", "wappush", "smstext"]
+
+Check = Callable[[bytes], int]
 
 
 class Hunt:
     """One run's books."""
 
-    def __init__(self, target: Target, where: Path) -> None:
-        self.target, self.where = target, where
+    def __init__(self, name: str, check: Check, weigh: Callable[[Callable[[], int]], None], where: Path) -> None:
+        self.name, self.check, self.weigh, self.where = name, check, weigh, where
         self.faults: set[str] = set()
         self.executions = 0
         self.started, self.written = time.time(), 0.0
@@ -41,11 +36,11 @@ class Hunt:
     def one(self, data: bytes) -> None:
         """One input; a fault is written down and survived."""
         self.executions += 1
-        work: Callable[[], object] = lambda: self.target.check(data)  # noqa: E731
-        if self.executions % COSTED == 0:
-            work = lambda: cost.check(lambda: self.target.check(data))  # noqa: E731
         try:
-            work()
+            if self.executions % COSTED:
+                self.check(data)
+            else:
+                self.weigh(lambda: self.check(data))
         except Exception as error:  # noqa: BLE001 - whatever it is, it is what we look for
             self.fault(data, error)
         if self.executions % 256 == 0 and time.time() - self.written > 5:
@@ -57,7 +52,7 @@ class Hunt:
         if kind in self.faults:
             return
         self.faults.add(kind)
-        name = f"{self.target.name}-{kind}-{hashlib.sha256(data).hexdigest()[:8]}"
+        name = f"{self.name}-{kind}-{hashlib.sha256(data).hexdigest()[:8]}"
         folder = self.where / "faults"
         folder.mkdir(exist_ok=True)
         (folder / f"{name}.hex").write_text(data.hex())
@@ -67,69 +62,64 @@ class Hunt:
     def write(self) -> None:
         """The books on disk; libFuzzer ends the process without asking."""
         self.written = time.time()
-        (self.where / "run.json").write_text(
-            json.dumps(
-                {
-                    "target": self.target.name,
-                    "started": round(self.started),
-                    "seconds": round(self.written - self.started, 1),
-                    "cpu_seconds": round(time.process_time(), 1),
-                    "executions": self.executions,
-                    "faults": sorted(self.faults),
-                }
-            )
-        )
+        books = {
+            "target": self.name,
+            "started": round(self.started),
+            "seconds": round(self.written - self.started, 1),
+            "cpu_seconds": round(time.process_time(), 1),
+            "executions": self.executions,
+            "faults": sorted(self.faults),
+        }
+        (self.where / "run.json").write_text(json.dumps(books))
 
 
-def prepare(target: Target, where: Path) -> Path:
-    """The working corpus: what is committed and the seeds, beside what earlier runs left."""
+def run(name: str, where: Path, seconds: int) -> None:
+    """Hunt until the time is over or the process is stopped."""
+    import atheris
+
+    with atheris.instrument_imports(include=INSTRUMENTED):
+        from fuzz.targets import TARGETS
+    from fuzz import corpus, cost
+
+    target = TARGETS[name]
     folder = where / "corpus"
     folder.mkdir(parents=True, exist_ok=True)
-    for data in [*target.seeds(), *corpus.load(target.name)]:
-        (folder / hashlib.sha1(data, usedforsecurity=False).hexdigest()).write_bytes(data)
-    return folder
-
-
-def run(target: Target, where: Path, seconds: int) -> None:
-    """Hunt until the time is over or the process is stopped."""
-    folder = prepare(target, where)
-    hunt = Hunt(target, where)
+    for data in [*target.seeds(), *corpus.load(name)]:
+        (folder / hashlib.sha256(data).hexdigest()[:40]).write_bytes(data)
+    hunt = Hunt(name, target.check, cost.check, where)
     arguments = [f"-max_total_time={seconds}", f"-max_len={LONGEST}", "-timeout=60", "-rss_limit_mb=2000"]
     arguments += ["-use_value_profile=1", "-print_final_stats=1", "-verbosity=0", str(folder)]
     atheris.Setup([sys.argv[0], *arguments], hunt.one)
     atheris.Fuzz()
 
 
-def merge(target: Target, where: Path, result: Path) -> None:
-    """Only the inputs that add coverage, into ``result``."""
-    shutil.rmtree(result, ignore_errors=True)
-    result.mkdir(parents=True)
-    arguments = ["-merge=1", f"-max_len={LONGEST}", "-verbosity=0", str(result), str(where / "corpus")]
-    atheris.Setup([sys.argv[0], *arguments], target.check)
-    atheris.Fuzz()
+def pack(name: str, where: Path) -> int:
+    """Keep the inputs that reach something the smaller ones do not; 1 when faults lie about."""
+    from fuzz import corpus
+    from fuzz.targets import TARGETS
+
+    found = [path.read_bytes() for path in (where / "corpus").iterdir()] + corpus.load(name)
+    chosen = corpus.minimised(TARGETS[name].check, found)
+    print(f"{name}: {corpus.save(name, chosen)} of {len(found)} inputs packed")
+    faults = sorted(path.name for path in (where / "faults").glob("*.txt"))
+    for fault in faults:
+        print(f"fault: {where / 'faults' / fault}", file=sys.stderr)
+    return 1 if faults else 0
 
 
 def main(arguments: list[str]) -> int:
     """0 when it was done, 1 when faults were found."""
     parser = argparse.ArgumentParser(prog="fuzz", description=__doc__)
-    parser.add_argument("what", choices=["run", "merge", "pack"])
-    parser.add_argument("target", choices=sorted(TARGETS))
+    parser.add_argument("what", choices=["run", "pack"])
+    parser.add_argument("target")
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--work", type=Path, default=Path(".local/fuzz"))
     options = parser.parse_args(arguments)
     where = options.work / options.target
     if options.what == "run":
-        run(TARGETS[options.target], where, round(options.minutes * 60))
-    elif options.what == "merge":
-        merge(TARGETS[options.target], where, where / "merged")
-    else:
-        inputs = [path.read_bytes() for path in (where / "merged").iterdir()]
-        print(f"{options.target}: {corpus.save(options.target, inputs)} of {len(inputs)} inputs packed")
-        faults = sorted(path.name for path in (where / "faults").glob("*.txt"))
-        for name in faults:
-            print(f"fault: {where / 'faults' / name}", file=sys.stderr)
-        return 1 if faults else 0
-    return 0
+        run(options.target, where, round(options.minutes * 60))
+        return 0
+    return pack(options.target, where)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
+
+from fuzz import cost
 
 HERE = Path(__file__).parent / "corpus"
 LARGEST = 120_000
@@ -28,3 +32,24 @@ def save(target: str, inputs: Iterable[bytes]) -> int:
     HERE.mkdir(exist_ok=True)
     (HERE / f"{target}.hex").write_text("".join(f"{line}\n" for line in chosen), "ascii")
     return len(chosen)
+
+
+def _count(steps: Counter[cost.Step], step: cost.Step) -> None:
+    steps[step] += 1
+
+
+def minimised(check: Callable[[bytes], object], inputs: Iterable[bytes]) -> list[bytes]:
+    """The inputs that reach a step from line to line, or its repetition, which no smaller one reached."""
+    reached: set[tuple[cost.Step, int]] = set()
+    chosen = []
+    for data in sorted(set(inputs), key=lambda one: (len(one), one)):
+        steps: Counter[cost.Step] = Counter()
+        try:
+            cost.trace(partial(check, data), partial(_count, steps))
+        except Exception:  # noqa: BLE001 - a fault is kept elsewhere and must not be committed
+            continue
+        new = {(step, min(count, 16).bit_length()) for step, count in steps.items()} - reached
+        if new:
+            reached |= new
+            chosen.append(data)
+    return chosen

@@ -20,32 +20,51 @@ class CostExceeded(AssertionError):
     """An input cost more than its size explains."""
 
 
-def lines(work: Callable[[], object], most: int) -> int:
-    """Executed lines of the libraries; stops with ``CostExceeded`` beyond ``most`` instead of waiting for the end."""
-    count = 0
-    watched: dict[str, bool] = {}
+Step = tuple[str, int, int]
+"""A file, a line, and the line of the same function before it."""
 
-    def per_line(frame: FrameType, event: str, arg: Any) -> Any:
-        nonlocal count
-        if event == "line":
-            count += 1
-            if count > most:
-                raise CostExceeded(f"more than {most} lines")
-        return per_line
+
+def trace(work: Callable[[], object], see: Callable[[Step], None]) -> None:
+    """Run ``work`` and tell every step inside the libraries."""
+    watched: dict[str, bool] = {}
 
     def per_call(frame: FrameType, event: str, arg: Any) -> Any:
         name = frame.f_code.co_filename
         known = watched.get(name)
         if known is None:
             known = watched[name] = any(part in name for part in WATCHED)
-        return per_line if known else None
+        if not known:
+            return None
+        before = 0
 
-    before = sys.gettrace()
+        def per_line(inner: FrameType, event: str, arg: Any) -> Any:
+            nonlocal before
+            if event == "line":
+                see((name, inner.f_lineno, before))
+                before = inner.f_lineno
+            return per_line
+
+        return per_line
+
+    previous = sys.gettrace()
     sys.settrace(per_call)
     try:
         work()
     finally:
-        sys.settrace(before)
+        sys.settrace(previous)
+
+
+def lines(work: Callable[[], object], most: int) -> int:
+    """Executed lines of the libraries; stops with ``CostExceeded`` beyond ``most`` instead of waiting for the end."""
+    count = 0
+
+    def see(step: Step) -> None:
+        nonlocal count
+        count += 1
+        if count > most:
+            raise CostExceeded(f"more than {most} lines")
+
+    trace(work, see)
     return count
 
 
