@@ -35,8 +35,9 @@ Place = tuple[str, int]
 """A storage and an index in it."""
 
 _STORED: Final = re.compile(r'"?([A-Z]{2})"?,\s*(\d{1,5})\Z', re.ASCII)
-_LISTED: Final = re.compile(r"\+CMGL:\s*(\d{1,5}),\s*(\d),.*?,?\s*(\d{1,3})\Z", re.ASCII)
-_READ: Final = re.compile(r"\+CMGR:\s*(\d),.*?,?\s*(\d{1,3})\Z", re.ASCII)
+# The length stands behind the last comma: a lazy search for it would take quadratic time on a line of noise.
+_LISTED: Final = re.compile(r"\+CMGL:\s*(\d{1,5}),\s*(\d),(?:.*,)?\s*(\d{1,3})\Z", re.ASCII)
+_READ: Final = re.compile(r"\+CMGR:\s*(\d),(?:.*,)?\s*(\d{1,3})\Z", re.ASCII)
 _REFERENCE: Final = re.compile(r"\+CMGS:\s*(\d{1,3})", re.ASCII)
 _RESTARTS: Final = frozenset({"RDY", "^SYSSTART", "SYSSTART"})
 _CARD_FAULTS: Final = {310: "sim_missing", 311: "pin_required", 316: "sim_puk", 318: "sim_puk"}

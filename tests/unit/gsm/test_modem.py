@@ -7,6 +7,7 @@ import pytest
 
 from gsm import Action, Address, Config, Deliver, Frame, GsmError, Modem, Submit, Timestamp, encode_frame
 from gsm.frame import announced_length
+from gsm.modem import _LISTED, _READ
 from gsm.modem_events import Event, Garbled, Level, Lost, Ready, Received, Refused, Sent, State, Stopped, Uncertain
 
 MESSAGE = Frame(Submit(tp_da=Address("10086"), tp_udl=2, tp_ud=b"\xe8\x34"))
@@ -500,3 +501,13 @@ def test_a_stored_pdu_that_was_torn_is_read_again() -> None:
     bench.pump()
     bench.say('+CMTI: "SM",3')
     assert bench.take() == [Garbled(PDU[:half]), Received(2, bytes.fromhex(PDU), SIZE)]
+
+
+@pytest.mark.parametrize("noise", [" ", ",", ", ", "1, ", ' ,"', "1"])
+def test_a_line_of_noise_is_read_in_linear_time(noise):
+    """Quadratic, these would take hours; what a modem can send ends at 4,096 octets, where it was a quarter second."""
+    for pattern, start in ((_LISTED, "+CMGL: 1,1,"), (_READ, "+CMGR: 1,")):
+        assert pattern.match(f"{start}{noise * 300_000}x") is None
+    for line in ("+CMGL: 12,1,,24", '+CMGL: 12,1,"a, b",24', "+CMGL: 12,1,24", '+CMGL: 12, 1,"x" , 24'):
+        assert _LISTED.match(line).groups() == ("12", "1", "24")
+    assert _READ.match('+CMGR: 0,"+86 138",24').groups() == ("0", "24")
