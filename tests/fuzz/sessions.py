@@ -95,8 +95,12 @@ class Run:
         events = session.receive_data(data, self.now)
         assert len(session._frames._rest) <= self.made.largest_frame + len(data)
         if twin is not None:
-            cut = self.script.octet() * 3 % (len(data) + 1)
-            others = [twin.receive_data(part, self.now) for part in (data[:cut], data[cut : cut + 1], data[cut + 1 :])]
+            choice = self.script.octet()
+            cut = choice * 3 % (len(data) + 1)
+            parts = [data[:cut], data[cut : cut + 1], data[cut + 1 :]]
+            if choice == 255:
+                parts = [data[at : at + 1] for at in range(len(data))]
+            others = [twin.receive_data(part, self.now) for part in parts]
             assert [event for part in others for event in part] == events, "the pieces change what happens"
         self.take(events)
         self.latest = data
