@@ -8,6 +8,7 @@ import pytest
 
 from guanxin import i18n, main
 from guanxin.stack import credentials, logs, ports, state
+from guanxin.stack.engines import kafka
 
 
 def test_a_taken_port_is_not_chosen_and_a_remembered_one_is():
@@ -123,3 +124,8 @@ def test_the_overview_and_its_exit_codes(capsys, arguments, code):
     assert "stack" in (said.err if code else said.out)
     if code:
         assert said.out == ""
+
+
+def test_a_cluster_id_never_looks_like_an_option() -> None:
+    made = [kafka._cluster_id() for _ in range(2_000)]
+    assert all(len(text) == 22 and not text.startswith("-") for text in made)

@@ -54,7 +54,7 @@ class KafkaNode:
         if (self._log_dir / "meta.properties").exists():
             return False
         shutil.rmtree(self._log_dir, ignore_errors=True)
-        cluster = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+        cluster = _cluster_id()
         done = subprocess.run(
             [
                 *self._java(heap="128m"),
@@ -136,6 +136,13 @@ class KafkaNode:
             for name, value in os.environ.items()
             if name not in {"JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH"}
         }
+
+
+def _cluster_id() -> str:
+    """Return a random id that the storage tool does not take for an option: one in 64 begins with a dash."""
+    while (text := urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()).startswith("-"):
+        continue
+    return text
 
 
 def is_ready(port: int, timeout_s: float = 1.0) -> bool:
