@@ -48,6 +48,8 @@ class Outgoing(msgspec.Struct, frozen=True, gc=False):
     type: str
     trace: str
     payload: bytes
+    said: envelope.Envelope[Any] | None = None
+    """What ``payload`` encodes, where it was made in this process."""
 
 
 def outcome(head: Head, data: Any, stage: str, batch: int, at: int, trace: str = "") -> Outgoing:
@@ -65,7 +67,7 @@ def outcome(head: Head, data: Any, stage: str, batch: int, at: int, trace: str =
         traceparent=trace,
     )
     topic = topics.lane_topic(topics.OUTCOMES, LANES[head.lane])
-    return Outgoing(batch, topic, head.ekey, event.type, trace, envelope.encode(event))
+    return Outgoing(batch, topic, head.ekey, event.type, trace, envelope.encode(event), event)
 
 
 def answered(

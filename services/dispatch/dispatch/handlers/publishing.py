@@ -15,6 +15,7 @@ from bus.producer import Outgoing as BusOutgoing
 from bus.producer import Producer, RawOutgoing
 from contracts import envelope
 from contracts.lanes import Lane
+from dispatch.domain.merging import merged
 from dispatch.domain.outcomes import Outgoing
 from servicekit.database import Connection
 
@@ -23,7 +24,10 @@ log = structlog.get_logger()
 MOST_WAITING = 4_000
 """Events waiting in memory; beyond, they are left to the relay, for the table has them."""
 
-BATCH = 200
+BATCH = 500
+
+GATHER_S = 0.05
+"""Events of other classes than codes wait so long for others of their chunk, to go as one (`domain.merging`)."""
 
 
 class Publisher:
@@ -73,8 +77,10 @@ class Publisher:
                 wake.clear()
                 await wake.wait()
                 continue
+            if not express and not self._stopping and len(queue) < BATCH:
+                await asyncio.sleep(GATHER_S)
             batch = [queue.popleft() for _ in range(min(BATCH, len(queue)))]
-            await self._producer.send_raw([raw_of(event) for event in batch])
+            await self._producer.send_raw([raw_of(event) for event in merged(batch)])
             self._done += [event.id for event in batch]
 
 
