@@ -187,6 +187,9 @@ class Recorder:
     async def send_raw(self, records: list[RawOutgoing], *, timeout_s: float | None = None) -> None:
         self.events += [envelope.decode(record.value or b"") for record in records]
 
+    async def send_batch(self, events: list[tuple[str, Any]], *, timeout_s: float | None = None) -> None:
+        self.events += [event for _, event in events]
+
     def of(self, kind: type) -> list[Any]:
         return [e.data for e in self.events if isinstance(e.data, kind)]
 
@@ -206,6 +209,7 @@ class Running:
             w.pump.run,
             w.pump.claimer.run,
             w.publisher.run,
+            w.relay.run,
             w.leases.run,
             w.sweeper.run,
             w.replies.run,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 
 import structlog
 
@@ -29,6 +30,9 @@ BATCH = 500
 GATHER_S = 0.05
 """Events of other classes than codes wait so long for others of their chunk, to go as one (`domain.merging`)."""
 
+STOP_S = 2.0
+"""A worker that goes away gets so long to say what it has committed."""
+
 
 class Publisher:
     """Sends events and collects the outbox ids that are done."""
@@ -39,6 +43,7 @@ class Publisher:
         self._wake = {True: asyncio.Event(), False: asyncio.Event()}
         self._done: list[int] = []
         self._stopping = False
+        self._ended = asyncio.Event()
 
     def offer(self, events: list[Outgoing]) -> None:
         """Publish these soon; they are committed."""
@@ -63,12 +68,15 @@ class Publisher:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._lane(express=True))
             group.create_task(self._lane(express=False))
+        self._ended.set()
 
     async def stop(self) -> None:
-        """Let `run` end when nothing waits."""
+        """Let `run` end when nothing waits, and wait for that a little: what stays is another worker's relay's to send."""
         self._stopping = True
         for event in self._wake.values():
             event.set()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), STOP_S)
 
     async def _lane(self, *, express: bool) -> None:
         queue, wake = self._queues[express], self._wake[express]
