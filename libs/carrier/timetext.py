@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from calendar import timegm
+from functools import lru_cache
 
 _BEIJING = 8 * 3600
 
@@ -18,12 +19,24 @@ def absolute(epoch: float) -> str:
 
 def compact(epoch: float) -> str:
     """``YYMMDDhhmm`` in UTC+8, the notation of delivery reports."""
-    return time.strftime("%y%m%d%H%M", time.gmtime(epoch + _BEIJING))
+    return _compact(int(epoch) // 60)
+
+
+@lru_cache(maxsize=16)
+def _compact(minute: int) -> str:
+    """Remembered, because every report carries two."""
+    return time.strftime("%y%m%d%H%M", time.gmtime(60 * minute + _BEIJING))
 
 
 def login_stamp(epoch: float) -> int:
     """``MMDDhhmmss`` in UTC+8 as the integer that logins and sequence numbers carry."""
-    return int(time.strftime("%m%d%H%M%S", time.gmtime(epoch + _BEIJING)))
+    return _login_stamp(int(epoch))
+
+
+@lru_cache(maxsize=16)
+def _login_stamp(second: int) -> int:
+    """Remembered, because a gateway asks for every message id it makes."""
+    return int(time.strftime("%m%d%H%M%S", time.gmtime(second + _BEIJING)))
 
 
 def stamped_at(stamp: int, epoch: float) -> float | None:
