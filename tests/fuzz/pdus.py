@@ -77,15 +77,16 @@ def check_identity(made: Dialect, frame: bytes, shown: Mapping[str, Any]) -> Non
 
 def check_fast_paths(made: Dialect, frame: bytes, shown: Mapping[str, Any] | None) -> None:
     number = int.from_bytes(frame[4:8], "big")
+    lenient = bool(getattr(getattr(made, "settings", None), "lenient_tail", False))
     kinds = {made.kinds(role).get(number) for role in Role}
     if Kind.SUBMIT in kinds:
         submit = read(made.read_submit, frame)
-        assert submit is None or shown is not None, "the fast path reads what the exact one refuses"
-        if submit is not None:
-            check_submit(made, submit, shown or {})
+        assert submit is None or shown is not None or lenient, "the fast path reads what the exact one refuses"
+        if submit is not None and shown is not None:
+            check_submit(made, submit, shown)
     if Kind.DELIVER in kinds:
         item = read(made.read_deliver, frame)
-        assert item is None or shown is not None, "the fast path reads what the exact one refuses"
+        assert item is None or shown is not None or lenient, "the fast path reads what the exact one refuses"
         if item is not None:
             assert item.raw == frame
             check_deliver(made, item)

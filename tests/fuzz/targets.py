@@ -32,15 +32,29 @@ class Target:
     seeds: Callable[[], Iterable[bytes]]
 
 
+SETTINGS: dict[str, tuple[dict[str, object], ...]] = {
+    "smpp34": ({}, {"receipts_unmarked": True}),
+    "cmpp20": ({}, {"clock_tolerance": 60.0}),
+    "cmpp30": ({}, {"short_reports": True}, {"clock_tolerance": 60.0}),
+    # A prefix would be put before the numbers that are written, which then read differently.
+    "sgip12": ({"country_prefix": ""}, {"country_prefix": "", "node_id": 3075512345}),
+    "smgp30": ({}, {"version": 0x13}, {"lenient_tail": True}, {"clock_tolerance": 60.0}),
+}
+"""Links whose settings make a reader or the session behave differently; the first ones are the usual."""
+
+
 def _carrier(name: str) -> Target:
-    made = dialect(name, {"country_prefix": ""} if name == "sgip12" else {})
+    links = [dialect(name, settings) for settings in SETTINGS[name]]
+    made = links[0]
     valid = samples(made)
 
     def check(data: bytes) -> int:
         script = Script(data)
-        if script.octet() & 1:
-            return check_session(made, script, valid)
-        check_frame(made, script)
+        choice = script.octet()
+        link = links[(choice >> 1 & 7) % len(links)]
+        if choice & 1:
+            return check_session(link, script, valid)
+        check_frame(link, script)
         return len(data)
 
     def seeds() -> Iterable[bytes]:
@@ -59,7 +73,7 @@ def _carrier(name: str) -> Target:
 
 @cache
 def _frames(name: str) -> tuple[bytes, ...]:
-    made = dialect(name, {"country_prefix": ""} if name == "sgip12" else {})
+    made = dialect(name, SETTINGS[name][0])
     text = "您好 0123".encode("utf-16-be")
     written = [
         made.submit(Submit("95598", "13800000001", text, 8), 1),
