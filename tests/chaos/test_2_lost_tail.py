@@ -45,7 +45,7 @@ async def test_acknowledged_records_lost(open_path: Path, holds) -> None:
         s.notes["records lost after their acknowledgement"] = lost
         figures = await s.settle()
         asked = await s.rows("select sum(asked) chunks from ingest.chunk_state")
-        s.notes["questions to dispatch and review"] = asked[0]["chunks"]
+        figures.notes["questions to dispatch and review"] = asked[0]["chunks"]
         holds(figures)
         assert lost > 0, "nothing was on its way"
         assert asked[0]["chunks"], "nobody had to ask for what was lost"

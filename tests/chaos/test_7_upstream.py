@@ -21,7 +21,7 @@ async def test_requests_repeated_and_webhooks_down(open_path: Path, holds) -> No
             await asyncio.sleep(2)
         figures = await s.settle()
         waiting = await s.rows("select count(*) n from ingest.webhook where sent_at is null and dead_at is null")
-        s.notes["webhook rows waiting for the receiver"] = waiting[0]["n"]
+        figures.notes["webhook rows waiting for the receiver"] = waiting[0]["n"]
         holds(figures)
         assert figures.retries, "no request was repeated: the time-out is too long for this machine"
         assert waiting[0]["n"] > 0, "nothing waits for the receiver that was down"
