@@ -115,6 +115,8 @@ class KafkaNode:
             str(find_java()),
             f"-Xmx{heap}",
             "-XX:+UseSerialGC",
+            # A local broker lives for minutes and shares its cores: the second compiler would take more than it gives.
+            "-XX:TieredStopAtLevel=1",
             "-XX:+ExitOnOutOfMemoryError",
             "-Djava.awt.headless=true",
             "-Dorg.slf4j.simpleLogger.showDateTime=true",
