@@ -32,7 +32,8 @@ async def _run(stack: load.Stack, messages: int, per_task: int, patience_s: floa
     limits = httpx.Limits(max_connections=8)
     async with httpx.AsyncClient(base_url=stack.api, timeout=120, limits=limits) as http:
         await http.post(f"{stack.simulator()}/reset")
-        before = (await load.ledger(http, stack.token))["total"]
+        # Runs share a stack, and the ledger goes back to yesterday: what was there before this run is taken off.
+        before = await load.ledger(http, stack.token)
         cpu.start()
         begun = time.monotonic()
         gate = asyncio.Semaphore(4)
@@ -43,7 +44,8 @@ async def _run(stack: load.Stack, messages: int, per_task: int, patience_s: floa
 
         accepts = await asyncio.gather(*(one(number, body) for number, body in enumerate(bodies)))
         accepted_after = time.monotonic() - begun
-        states = await load.until_final(http, stack.token, before + messages, patience_s)
+        states = await load.until_final(http, stack.token, before["total"] + messages, patience_s)
+        states = {name: count - before.get(name, 0) for name, count in states.items()}
         took = time.monotonic() - begun
         spent = cpu.spent()
         seen = (await http.get(f"{stack.simulator()}/stats")).json()
