@@ -1,5 +1,5 @@
-r"""Long lists as one text each, for statements that carry whole batches: asyncpg looks at every element of a list for what could be
-a list in it (2 us each, measured), PostgreSQL reads its own notation in a twentieth of that.
+r"""Long lists as one text each, for statements that carry whole batches: a list of strings costs asyncpg 0.22 us an element, joined
+0.04 (2 cores, 20,000 elements); numbers cost the same either way, and are texts where `unnest` has to carry a list of lists.
 
 In SQL: ``numbers`` is cast (``$1::int4[]``, ``$1::text::int8[]`` inside `unnest`); ``texts`` is
 ``trim_array(string_to_array($1, e'\x1f'), 1)``, or the same without `trim_array` where lengths are known.
