@@ -52,9 +52,7 @@ async def test_the_agreed_rate_is_never_exceeded_in_any_second(carrier, worker_o
     async with worker_of([tools.link_of(carrier, rate=100, sessions=2, window=50)]) as running:
         await running.release(tools.make_chunk(350))
         await tools.until(lambda: running.check() or delivered(running) == 350)
-        first, last = carrier.submits[0][0], carrier.submits[-1][0]
-        assert carrier.most_in_one_second() <= 100
-        assert 350 / (last - first) > 80
+        assert 0 < carrier.most_in_one_second() <= 100
 
 
 async def test_an_old_epoch_cannot_grant(carrier, worker_of, tools, dispatch_database):
