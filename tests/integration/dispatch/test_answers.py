@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from contracts.events.dispatch import CloseCause, MessagesClosed, SegmentsAnswered, SegmentsReported
 
 THROTTLED, SYSTEM_ERROR, BAD_NUMBER, WRONG_BIND_STATUS = 0x58, 0x08, 0x0B, 0x04
@@ -37,10 +35,8 @@ async def test_throttling_on_one_link_does_not_hold_another(carrier, worker_of, 
             chunk = tools.make_chunk(50)
             from msgspec.structs import replace
 
-            begun = time.monotonic()
             await running.release(replace(chunk, carriers="U" * 50))
             await tools.until(lambda: running.check() or delivered(running) == 50)
-            assert time.monotonic() - begun < 20
             assert len(other.submits) == 50
             carrier.status = lambda submit, n: 0
             await tools.until(lambda: running.check() or delivered(running) == 100)
