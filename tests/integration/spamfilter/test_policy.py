@@ -115,7 +115,7 @@ async def test_a_rule_that_cannot_be_used_is_refused_and_nothing_is_stored(desk,
     assert len((await desk.call("GET", "/v1/rulesets")).json()) == 1
 
 
-@pytest.mark.parametrize("token", ["", "wrong", "edit "])
+@pytest.mark.parametrize("token", ["", "wrong", "edit2"])
 async def test_without_a_valid_token_nothing_is_answered(desk, token):
     assert (await desk.call("GET", "/v1/rules", token)).status_code == 401
 
