@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import InvalidPartitionsError, KafkaError, TopicAlreadyExistsError, for_code
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -154,13 +154,18 @@ async def _grow(
         for name, description in present.items()
         if len(description["partitions"]) < _partitions(wanted[name], partitions)
     }
-    if not more:
-        return []
-    response = await admin.create_partitions({name: NewPartitions(count) for name, count in more.items()})
-    for name, code, *rest in response.topic_errors:
-        if code:
-            raise AdminFailed(f"topic {name}: {for_code(code).__name__} {rest[0] if rest else ''}")
-    return [f"grew {name} to {count} partitions" for name, count in more.items()]
+    changes = []
+    for name, count in more.items():
+        try:
+            response = await admin.create_partitions({name: NewPartitions(count)})
+        except InvalidPartitionsError:
+            # What was read was older than what is there: the broker refuses to grow a topic to a size it has.
+            continue
+        for _, code, *rest in response.topic_errors:
+            if code:
+                raise AdminFailed(f"topic {name}: {for_code(code).__name__} {rest[0] if rest else ''}")
+        changes.append(f"grew {name} to {count} partitions")
+    return changes
 
 
 async def _configure(admin: AIOKafkaAdminClient, topics: Sequence[Topic]) -> list[str]:

@@ -22,13 +22,16 @@ from spamfilter.handlers.explain import explain_all
 from spamfilter.handlers.policy import PolicyHolder
 from spamfilter.store.rulesets import Rulesets
 
-Number = Annotated[int, Path(ge=1, le=2_000_000_000)]
+MAX_NUMBER = 2_000_000_000
+Number = Annotated[int, Path(ge=1, le=MAX_NUMBER)]
 
 
 class DraftRequest(BaseModel):
     """Changes that make a new set out of another."""
 
-    base: int | None = Field(default=None, ge=1, description="The set to start from; the one in force if absent")
+    base: int | None = Field(
+        default=None, ge=1, le=MAX_NUMBER, description="The set to start from; the one in force if absent"
+    )
     rules: list[dict[str, Any]] = Field(
         default=[],
         max_length=5_000,
