@@ -24,12 +24,12 @@ from stackrun import RunningStack
 
 from guanxin.stack import testbed
 
-# A deadline an example is an assertion on wall time: on a loaded machine it fails without a fault.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what it puts into the background with SIGINT ignored, and programs that tests start and interrupt would
     # inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# A deadline an example is an assertion on wall time: on a loaded machine it fails without a fault.
 settings.register_profile("guanxin", deadline=None)
 settings.load_profile("guanxin")
 
