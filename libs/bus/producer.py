@@ -12,6 +12,7 @@ import asyncio
 import random
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -48,6 +49,14 @@ REQUEST_TIMEOUT_MS = 10_000
 """A broker that is silent for so long is asked again, over a new connection; the idempotent producer drops what it had
 already.
 """
+
+START_S = 10.0
+"""A connection made while a broker was just starting may know no broker at all, and would look for one for ever."""
+
+STALLED_S = 30.0
+"""A connection that acknowledges nothing for so long is given up: three requests that nobody answered."""
+
+STOP_S = 5.0
 
 SILENT_S = 5.0
 """A batch that waits longer for its acknowledgement is reported by `probe`; one takes 2 ms (p99 6 ms)."""
@@ -211,8 +220,7 @@ class _Connection:
             if deadline is not None and time.monotonic() + pause >= deadline:
                 raise PublishFailed(f"not acknowledged in time: {type(error).__name__}") from error
             await asyncio.sleep(pause)
-            if not isinstance(error, TimeoutError):
-                await self._renew(inner)
+            await self._renew(inner)
 
     async def _connected(self, deadline: float | None) -> None:
         """Wait for the first connection where it is being made; raises `PublishFailed` when the caller's time ends before."""
@@ -255,9 +263,10 @@ class _Connection:
                     partitioner=_partition,
                 )
                 try:
-                    await inner.start()
-                except KafkaError as error:
-                    await inner.stop()
+                    async with asyncio.timeout(START_S):
+                        await inner.start()
+                except (KafkaError, TimeoutError) as error:
+                    await _stopped(inner)
                     attempt += 1
                     self.trouble = f"broker cannot be reached: {type(error).__name__}"
                     log.warning("broker_waiting", attempt=attempt, reason=type(error).__name__)
@@ -279,25 +288,18 @@ async def _attempt(
     handed: list[tuple[RawOutgoing, asyncio.Future[Any]]] = []
     failed: list[RawOutgoing] = []
     errors: list[BaseException] = []
-    for position, record in enumerate(records):
-        try:
-            future = await inner.send(record.topic, record.value, record.key, headers=list(record.headers))
-        except KafkaError as error:
-            failed.append(record)
-            errors.append(error)
-            if not isinstance(error, FATAL):
-                # The buffer is full or the topic's leader unknown: the rest would only wait as long again.
-                failed.extend(records[position + 1 :])
-                break
-        else:
-            handed.append((record, future))
-    if handed:
-        remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
-        waiter = asyncio.create_task(_all_done([future for _, future in handed]))  # noqa: RUF006 - it is kept, and waited for
-        try:
-            await asyncio.wait([waiter, retired], timeout=remaining, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            waiter.cancel()
+    remaining = STALLED_S if deadline is None else min(STALLED_S, max(0.0, deadline - time.monotonic()))
+    delivery = asyncio.create_task(_deliver(inner, records, handed, failed, errors))
+    try:
+        await asyncio.wait([delivery, retired], timeout=remaining, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        delivery.cancel()
+    if delivery.done():
+        delivery.result()
+    elif len(handed) + len(failed) < len(records):
+        # Handing over waits for metadata, and waits for ever in a producer that somebody else has given up.
+        failed.extend(records[len(handed) + len(failed) :])
+        errors.append(TimeoutError("not handed over in time"))
     for record, future in handed:
         if not future.done():
             # Still under way inside aiokafka; its result, whenever it comes, is nobody's any more.
@@ -313,8 +315,35 @@ async def _attempt(
     return failed, reason
 
 
-async def _all_done(futures: Sequence[asyncio.Future[Any]]) -> None:
-    await asyncio.wait(futures)
+async def _stopped(inner: AIOKafkaProducer) -> None:
+    """Stop a producer that is of no use; what it still waits for is left to itself."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(STOP_S):
+            await inner.stop()
+
+
+async def _deliver(
+    inner: AIOKafkaProducer,
+    records: Sequence[RawOutgoing],
+    handed: list[tuple[RawOutgoing, asyncio.Future[Any]]],
+    failed: list[RawOutgoing],
+    errors: list[BaseException],
+) -> None:
+    """Hand the records over in order, each into one of the lists, and wait until all that were handed over have an answer."""
+    for position, record in enumerate(records):
+        try:
+            future = await inner.send(record.topic, record.value, record.key, headers=list(record.headers))
+        except KafkaError as error:
+            failed.append(record)
+            errors.append(error)
+            if not isinstance(error, FATAL):
+                # The buffer is full or the topic's leader unknown: the rest would only wait as long again.
+                failed.extend(records[position + 1 :])
+                break
+        else:
+            handed.append((record, future))
+    if handed:
+        await asyncio.wait([future for _, future in handed])
 
 
 def back_off(attempt: int) -> float:

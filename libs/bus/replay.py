@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -16,7 +17,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.errors import KafkaError
 
-from bus.producer import back_off
+from bus.producer import START_S, back_off
 from bus.records import RawRecord, TopicPartition
 
 FETCH_WAIT_MS = 250
@@ -58,10 +59,13 @@ async def connect(bootstrap_servers: str, **options: Any) -> AIOKafkaConsumer:
             **options,
         )
         try:
-            await consumer.start()
-        except KafkaError as error:
-            await consumer.stop()
-            if not error.retriable:
+            async with asyncio.timeout(START_S):
+                await consumer.start()
+        except (KafkaError, TimeoutError) as error:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(START_S):
+                    await consumer.stop()
+            if isinstance(error, KafkaError) and not error.retriable:
                 raise
             attempt += 1
             log.warning("broker_waiting", attempt=attempt, reason=type(error).__name__)
