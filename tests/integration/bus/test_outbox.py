@@ -44,7 +44,10 @@ async def source(bench, make_event):
 
 
 async def insert(bench, numbers):
-    await bench.database.execute("insert into chunk (chunk_id) select unnest($1::text[])", [str(n) for n in numbers])
+    # Repeated where the connection at hand turns out to be one that a test has ended.
+    await bench.database.run(
+        lambda tx: tx.execute("insert into chunk (chunk_id) select unnest($1::text[])", [str(n) for n in numbers])
+    )
 
 
 async def unpublished(bench):
