@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from billing_sync.domain.columns import one_of
 from billing_sync.domain.vector import EARLY, MARK, MAX_INDEX, MAX_SEGMENT, Stage, Vector, stage_of
 from contracts.events.dispatch import MessagesClosed, SegmentsAnswered, SegmentsReported, SegmentState
 
@@ -224,16 +225,9 @@ def _copy(row: Answer, event: SegmentsAnswered, position: int) -> None:
     row.totals.append(event.totals[position])
     row.recipients.append(event.recipients[position])
     row.carrier_ids.append(event.carrier_ids[position])
-    row.senders.append(_one(event.senders, position))
-    row.task_ids.append(_one(event.task_ids, position))
-    row.refs.append(_one(event.refs, position))
-
-
-def _one(values: Sequence[str], position: int) -> str:
-    """Return the value of a list that is empty, has one for all, or one each."""
-    if not values:
-        return ""
-    return values[0] if len(values) == 1 else values[position]
+    row.senders.append(one_of(event.senders, position))
+    row.task_ids.append(one_of(event.task_ids, position))
+    row.refs.append(one_of(event.refs, position))
 
 
 def fault_of(event: SegmentsAnswered | SegmentsReported | MessagesClosed) -> str:

@@ -13,6 +13,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from functools import lru_cache
 
+from billing_sync.domain.columns import one_of
+
 FORMAT = "GXCDR"
 VERSION = "1.0"
 TIME_ZONE = timezone(timedelta(hours=8))
@@ -74,13 +76,13 @@ class Answered:
 
     def sender(self, position: int) -> str:
         """Return whom a segment was sent from."""
-        return _one(self._senders, position)
+        return one_of(self._senders, position)
 
     def fields(self, position: int, segment: int) -> str:
         """Return the line's fields from tenant to the time of submission."""
         return (
-            f"{self._first}{_one(self._task_ids, position)}|{_free(_one(self._refs, position))}"
-            f"|{_free(_one(self._senders, position))}|{self._recipients[position]}{self._shared}"
+            f"{self._first}{one_of(self._task_ids, position)}|{_free(one_of(self._refs, position))}"
+            f"|{_free(one_of(self._senders, position))}|{self._recipients[position]}{self._shared}"
             f"{_free(self._carrier_ids[position])}|{segment}|{self._totals[position]}|{self.submitted}|"
         )
 
@@ -147,12 +149,6 @@ def build(head: Head, lines: Sequence[str], total: Decimal) -> Built:
 def _free(text: str) -> str:
     # Nearly every text is letters and digits, which is known sooner than what to escape.
     return text if text.isalnum() else text.translate(_ESCAPES)
-
-
-def _one(values: Sequence[str], position: int) -> str:
-    if not values:
-        return ""
-    return values[0] if len(values) == 1 else values[position]
 
 
 def _stamp(epoch_ms: int) -> str:

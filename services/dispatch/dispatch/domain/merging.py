@@ -9,7 +9,7 @@ no receipt comes before its answer; nothing is moved across any other event of i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -42,17 +42,12 @@ def merged(events: Sequence[Outgoing]) -> list[Outgoing]:
     open_: dict[str, dict[tuple[object, ...], _Group]] = {}
     for place, event in enumerate(events):
         data = event.said.data if event.said is not None else None
-        if type(data) is SegmentsAnswered:
-            key: tuple[object, ...] = (event.topic, event.trace, data.link, data.slot, data.epoch)
-        elif type(data) is SegmentsReported:
-            key = (event.topic, event.trace, data.link)
-        else:
+        key = _key(event, data)
+        if data is None or key is None:
             if data is None:
                 open_.clear()
             else:
                 open_.pop(data.chunk_id, None)
-            data = None
-        if data is None:
             group = _Group(place)
             groups.append(group)
         else:
@@ -68,6 +63,15 @@ def merged(events: Sequence[Outgoing]) -> list[Outgoing]:
         group.parts.append(event)
     groups.sort(key=lambda group: group.place)
     return [_one(group.parts) for group in groups]
+
+
+def _key(event: Outgoing, data: Any) -> tuple[object, ...] | None:
+    """Return what events of a chunk must share to become one, None for what goes by itself."""
+    if type(data) is SegmentsAnswered:
+        return event.topic, event.trace, data.link, data.slot, data.epoch
+    if type(data) is SegmentsReported:
+        return event.topic, event.trace, data.link
+    return None
 
 
 def _one(parts: list[Outgoing]) -> Outgoing:

@@ -62,6 +62,19 @@ def unpack(payload: bytes) -> Chunk:
     return _decoder.decode(payload)
 
 
+def head_of(row: asyncpg.Record) -> Head:
+    """Return what outlives the payload, of a `release` row read without it."""
+    return Head(
+        row["release_id"],
+        row["chunk_id"].hex,
+        row["tenant"],
+        row["enterprise"],
+        row["ekey"],
+        row["lane"],
+        row["traceparent"],
+    )
+
+
 def release_of(row: asyncpg.Record) -> Release:
     """Return the release of a `release` row."""
     chunk = unpack(row["payload"])

@@ -7,7 +7,6 @@ is not kept in the journal; the time it was stored stands for it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -22,7 +21,7 @@ from dispatch.domain import outcomes
 from dispatch.domain.linkconfig import carrier_of
 from dispatch.domain.outcomes import Outgoing
 from dispatch.domain.work import Head, Release
-from dispatch.handlers.claiming import release_of
+from dispatch.handlers.claiming import head_of, release_of
 from dispatch.store import repeating
 from dispatch.store.outbox import insert_events
 from dispatch.store.repeating import Journal
@@ -75,7 +74,7 @@ class Repeater:
         reports: list[Outgoing] = []
         if journal.reports:
             totals = await repeating.totals(tx, list(journal.releases))
-            head = _head(next(iter(journal.releases.values())))
+            head = head_of(next(iter(journal.releases.values())))
             reports = [_report(head, row, totals) for row in journal.reports]
         return kept + answers + reports
 
@@ -126,15 +125,3 @@ def _report(head: Head, row: asyncpg.Record, totals: dict[tuple[int, int], int])
     ]
     event = outcomes.reported(head, row["link"], row["id"], row["at"], rows)
     return outcomes.outcome(head, event, "reported", row["id"], row["at"])
-
-
-def _head(row: Any) -> Head:
-    return Head(
-        row["release_id"],
-        row["chunk_id"].hex,
-        row["tenant"],
-        row["enterprise"],
-        row["ekey"],
-        row["lane"],
-        row["traceparent"],
-    )

@@ -20,7 +20,7 @@ from dispatch.domain.linkconfig import LinkConfig
 from dispatch.domain.outcomes import Outgoing
 from dispatch.domain.work import Head
 from dispatch.handlers import tracing
-from dispatch.handlers.claiming import release_of
+from dispatch.handlers.claiming import head_of, release_of
 from dispatch.store.journal import OUTAGES
 from dispatch.store.outbox import insert_events
 from servicekit.clock import Clock
@@ -148,7 +148,7 @@ class Resolver:
         )
         if stored is None:
             return None
-        head = _head(stored)
+        head = head_of(stored)
         if await tx.fetchval(_REPORTED, head.chunk_id, hit["index"], hit["seg"]):
             metrics.RECEIPTS.labels(row["link"], "repeated").inc()
             return []
@@ -177,7 +177,7 @@ class Resolver:
         if stored is None:
             return None
         metrics.RECEIPTS.labels(row["link"], "candidate").inc()
-        head = _head(stored)
+        head = head_of(stored)
         accepted = self._accepted(row, one, stored, now_ms)
         report = await self._report(tx, head, row, one, "candidate", now_ms)
         return [outcomes.outcome(head, accepted, f"answered-uncertain-{one['id']}", 0, now_ms), report]
@@ -252,15 +252,3 @@ def _believed(row: asyncpg.Record, found: dict[str, list[asyncpg.Record]]) -> as
             if same_number(hit["recipient"], row["recipient"]):
                 return hit
     return None
-
-
-def _head(row: asyncpg.Record) -> Head:
-    return Head(
-        row["release_id"],
-        row["chunk_id"].hex,
-        row["tenant"],
-        row["enterprise"],
-        row["ekey"],
-        row["lane"],
-        row["traceparent"],
-    )
