@@ -30,11 +30,8 @@ from carrier.dialects.smpp34_wire import (
     INTERFACE_VERSION,
     INTERMEDIATE,
     MESSAGE_PAYLOAD,
-    MESSAGE_STATE,
     NO_RECEIPT,
-    NUMBERS,
     RECEIPT,
-    RECEIPTED_ID,
     SAR_NUMBER,
     SAR_REFERENCE,
     SAR_TOTAL,
@@ -47,9 +44,11 @@ from carrier.dialects.smpp34_wire import (
     cstr,
     data_sm_tlvs,
     flags,
+    front,
     listed,
     prefix,
     read_report,
+    receipted,
     sar,
     split,
     tlv,
@@ -176,17 +175,18 @@ class Smpp34(SmppRules):
         """One join of two cached parts, the number and the content: few senders and few flags pass over a link."""
         if submit.more_destinations:
             return self._submit_multi(submit, sequence)
-        front = prefix(submit.service_type, submit.source, self._source_kind, self._destination_kind)
-        return self._message(SUBMIT_SM, submit, front + octets(submit.destination, 20, "destination_addr"), sequence)
+        addresses = prefix(submit.service_type, submit.source, self._source_kind, self._destination_kind)
+        addressee = octets(submit.destination, 20, "destination_addr")
+        return self._message(SUBMIT_SM, submit, addresses + addressee, sequence)
 
     def _submit_multi(self, submit: Submit, sequence: int) -> bytes:
         numbers = (submit.destination, *submit.more_destinations)
         if len(numbers) > 254:
             raise CarrierError("number_of_dests: at most 254", 16)
-        front = prefix(submit.service_type, submit.source, self._source_kind, bytes((len(numbers),)))
+        addresses = prefix(submit.service_type, submit.source, self._source_kind, bytes((len(numbers),)))
         each = b"\x01" + self._destination_kind
         numbered = b"\0".join(each + octets(number, 20, "destination_addr") for number in numbers)
-        return self._message(SUBMIT_MULTI, submit, front + numbered, sequence)
+        return self._message(SUBMIT_MULTI, submit, addresses + numbered, sequence)
 
     def _message(self, command: int, submit: Submit, addresses: bytes, sequence: int) -> bytes:
         """``addresses`` is everything before the NUL that ends the last address."""
@@ -291,16 +291,12 @@ class Smpp34(SmppRules):
             esm = INTERMEDIATE if item.state is ReportState.ENROUTE else RECEIPT
             source, destination, coding, pid, service = item.recipient, item.sender, 0, 0, ""
             content, tail = self._receipt(item)
-        body = b"".join(
-            (
-                prefix(service, source, self._destination_kind, self._source_kind),
-                octets(destination, 20, "destination_addr"),
-                flags(esm, pid, 0, "", "", 0, coding, len(content)),
-                content,
-                tail,
-            )
-        )
-        return _HEADER.pack(16 + len(body), DELIVER_SM, 0, sequence) + body
+        addresses = front(service, source, self._destination_kind, self._source_kind)
+        addressee = octets(destination, 20, "destination_addr")
+        middle = flags(esm, pid, 0, "", "", 0, coding, len(content))
+        total = 16 + len(addresses) + len(addressee) + len(middle) + len(content) + len(tail)
+        header = _HEADER.pack(total, DELIVER_SM, 0, sequence)
+        return b"".join((header, addresses, addressee, middle, content, tail))
 
     def _receipt(self, report: Report) -> tuple[bytes, bytes]:
         word = report.stat or WORDS[report.state]
@@ -317,10 +313,7 @@ class Smpp34(SmppRules):
             raise CarrierError("short_message: the receipt has more than 254 octets", 16)
         if not self._tlvs:
             return content, b""
-        return content, (
-            tlv(RECEIPTED_ID, cstr(report.message_id, 64, "receipted_message_id"))
-            + TLV_U8.pack(MESSAGE_STATE, 1, NUMBERS[report.state])
-        )
+        return content, receipted(report.message_id, report.state)
 
     def read_deliver(self, frame: bytes) -> Report | Mo:
         if int.from_bytes(frame[4:8], "big") == DELIVER_SM:

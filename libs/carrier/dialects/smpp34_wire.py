@@ -37,6 +37,9 @@ NUMBERS = {state: number for number, state in STATE_NUMBERS.items()}
 Split = tuple[str, str, str, int, int, int, str, str, int, int, bytes, Mapping[int, bytes]]
 NO_TLVS: Mapping[int, bytes] = {}
 TLV_U8, TLV_U16 = Struct(">HHB"), Struct(">HHH")
+_TLV_HEAD = Struct(">HH")
+_STATE_TLVS = {state: b"\0" + TLV_U8.pack(MESSAGE_STATE, 1, number) for state, number in NUMBERS.items()}
+"""What follows the id of a receipt: its NUL, and the state."""
 
 
 def cstr(value: str, most: int, name: str) -> bytes:
@@ -44,18 +47,15 @@ def cstr(value: str, most: int, name: str) -> bytes:
     return octets(value, most, name) + b"\0"
 
 
-@lru_cache(maxsize=4096)
-def prefix(service_type: str, source: str, source_kind: bytes, destination_kind: bytes) -> bytes:
+def front(service_type: str, source: str, source_kind: bytes, destination_kind: bytes) -> bytes:
     """From the body's start to the destination's digits. A sender with letters has TON 5, NPI 0 (reference 5.9)."""
-    plain = source.isdecimal() or not source
-    return b"".join(
-        (
-            cstr(service_type, 5, "service_type"),
-            source_kind if plain else b"\x05\x00",
-            cstr(source, 20, "source_addr"),
-            destination_kind,
-        )
-    )
+    kind = source_kind if source.isdecimal() or not source else b"\x05\x00"
+    service = octets(service_type, 5, "service_type") if service_type else b""
+    return b"%b\0%b%b\0%b" % (service, kind, octets(source, 20, "source_addr"), destination_kind)
+
+
+prefix = lru_cache(maxsize=4096)(front)
+"""`front`, remembered: for submits, whose senders are few."""
 
 
 @lru_cache(maxsize=4096)
@@ -83,6 +83,12 @@ def when(value: str, name: str) -> bytes:
 def tlv(tag: int, value: bytes) -> bytes:
     """One optional parameter."""
     return tag.to_bytes(2, "big") + len(value).to_bytes(2, "big") + value
+
+
+def receipted(message_id: str, state: ReportState) -> bytes:
+    """The optional parameters of a receipt (clause 5.3.2.12 and 5.3.2.35)."""
+    named = octets(message_id, 64, "receipted_message_id")
+    return _TLV_HEAD.pack(RECEIPTED_ID, len(named) + 1) + named + _STATE_TLVS[state]
 
 
 NO_RECEIPT = Receipt("", "", "", "", "", "")

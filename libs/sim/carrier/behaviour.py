@@ -16,6 +16,16 @@ _STATS = {
 }
 
 
+_DENIALS = (
+    "silence", "half_open", "rate_limit", "window", "throttle", "refuse", "drop_response", "latency_ms", "latency_jitter_ms",
+    "receipt_before_response",
+)  # fmt: skip
+_CHANCES = (
+    "receipt_drop", "receipt_jitter_ms", "receipt_reorder", "receipt_before_response", "undelivered", "receipt_duplicate",
+    "wrong_id",
+)  # fmt: skip
+
+
 class Fate(StrEnum):
     """What happens to a submit."""
 
@@ -43,12 +53,24 @@ class Behaviour:
     def __init__(self, faults: Faults) -> None:
         self.faults = faults
         self._random = random.Random(faults.seed)
+        self._settle()
 
     def change(self, faults: Faults) -> None:
         """Take on new faults; the generator starts again when the seed changed."""
         if faults.seed != self.faults.seed:
             self._random = random.Random(faults.seed)
         self.faults = faults
+        self._settle()
+
+    def _settle(self) -> None:
+        """Look once at what cannot change from submit to submit."""
+        faults = self.faults
+        self.takes_all = not any(getattr(faults, name) for name in _DENIALS)
+        """Whether every submit is accepted and answered at once, its receipt later."""
+        self._same_plan: ReceiptPlan | None = None
+        if faults.receipts and not any(getattr(faults, name) for name in _CHANCES):
+            delivered = ReportState.DELIVERED
+            self._same_plan = ReceiptPlan(faults.receipt_delay_ms / 1000, delivered, *_STATS[delivered], 1, False)
 
     def fate(self, in_last_second: int, unanswered: int) -> Fate:
         """Decide a submit, given the account's accepts of the last second and the session's unanswered ones."""
@@ -82,7 +104,10 @@ class Behaviour:
 
     def receipt(self, recipient: str) -> ReceiptPlan | None:
         """Plan the receipt of one accepted segment; None when it never comes."""
-        faults = self.faults
+        faults, same = self.faults, self._same_plan
+        failed = bool(faults.undelivered_suffix) and recipient.endswith(faults.undelivered_suffix)
+        if same is not None and not failed:
+            return same
         if not faults.receipts or self._hits(faults.receipt_drop):
             return None
         delay = faults.receipt_delay_ms / 1000
@@ -92,7 +117,6 @@ class Behaviour:
             delay += faults.reorder_ms / 1000
         if self._hits(faults.receipt_before_response):
             delay = -1.0
-        failed = bool(faults.undelivered_suffix) and recipient.endswith(faults.undelivered_suffix)
         state = ReportState.DELIVERED
         if failed or self._hits(faults.undelivered):
             state = ReportState.UNDELIVERABLE

@@ -117,12 +117,10 @@ class Connection(asyncio.Protocol):
         """Write receipts and replies."""
         self.session.deliver(batch, now)
         counts = self.stats.counts
-        for _, item in batch:
-            if isinstance(item, Report):
-                counts["receipts_sent"] += 1
-                counts["receipts_waiting"] -= 1
-            else:
-                counts["mo_sent"] += 1
+        receipts = sum([type(item) is Report for _, item in batch])
+        counts["receipts_sent"] += receipts
+        counts["receipts_waiting"] -= receipts
+        counts["mo_sent"] += len(batch) - receipts
         self.flush()
 
     def check_timer(self, now: float) -> None:

@@ -18,6 +18,7 @@ import smstext
 from carrier import events
 from carrier.dialect import Dialect, Kind
 from carrier.model import BindMode, Mo, Outcome, Refusal, Report, Role, Submit
+from carrier.timetext import compact
 from sim.carrier.behaviour import Behaviour, Fate, ReceiptPlan
 from sim.carrier.connection import Connection
 from sim.carrier.faults import Faults
@@ -27,8 +28,8 @@ from smstext import Coding
 
 log = structlog.get_logger()
 
-_TICK_S = 0.002
-"""Least time between two looks at what is due: receipts and answers leave in batches."""
+_TICK_S = 0.004
+"""Least time between two looks at what is due: receipts and late answers leave in batches."""
 
 _DUE_AT_MOST = 2_000
 """Most receipts of one tick, so that reading submits is never kept waiting."""
@@ -51,7 +52,6 @@ class Account(msgspec.Struct, frozen=True):
 
 class _Receipt(msgspec.Struct, gc=False):
     account: str
-    origin: int
     report: Report
 
 
@@ -217,6 +217,9 @@ class Gateway:
         stats, behaviour, faults = connection.stats, self.behaviour, self.behaviour.faults
         counts, submit = stats.counts, received.submit
         counts["submits"] += 1
+        if behaviour.takes_all:
+            self._take_calmly(connection, received, now)
+            return
         in_last_second = stats.accept_rate.within_last_second(now) if faults.rate_limit else 0
         fate = behaviour.fate(in_last_second, connection.waiting)
         stats.submit_rate.add(now)
@@ -246,6 +249,18 @@ class Gateway:
             connection.answers.append((received.handle, 0, message_id))
         if plan is not None and not early:
             self._plan_receipts(connection, submit, message_id, plan, now + latency + plan.delay_s)
+
+    def _take_calmly(self, connection: Connection, received: events.SubmitReceived, now: float) -> None:
+        """As `take`, where nothing is ever refused, late, early or unanswered."""
+        submit = received.submit
+        connection.stats.submit_rate.add(now)
+        connection.stats.counts["accepted"] += 1
+        message_id = self.new_message_id(received.frame)
+        self._count_content(connection.account, submit)
+        plan = self.behaviour.receipt(submit.destination) if submit.wants_report else None
+        if plan is not None:
+            self._plan_receipts(connection, submit, message_id, plan, now + plan.delay_s)
+        connection.answers.append((received.handle, 0, message_id))
 
     def _reject(self, connection: Connection, handle: int, fate: Fate, now: float) -> None:
         counts, faults = connection.stats.counts, self.behaviour.faults
@@ -290,27 +305,19 @@ class Gateway:
     def _plan_receipts(
         self, connection: Connection, submit: Submit, message_id: str, plan: ReceiptPlan, due: float
     ) -> None:
-        stamp = time.strftime("%y%m%d%H%M", time.gmtime(self.wall() + 8 * 3600))
+        stamp = compact(self.wall())
         counts = connection.stats.counts
         for place, recipient in enumerate((submit.destination, *submit.more_destinations)):
             own_id = self.dialect.group_id(message_id, place)
             ids = [self.behaviour.written_id(own_id)] * plan.copies
             if plan.wrong_first:
                 ids.insert(0, _strange(own_id))
+            counts["receipts_waiting"] += len(ids)
             for written in ids:
-                counts["receipts_waiting"] += 1
                 report = Report(
-                    message_id=written,
-                    state=plan.state,
-                    final=True,
-                    stat=plan.stat,
-                    error=plan.error,
-                    recipient=recipient,
-                    sender=submit.source,
-                    submitted=stamp,
-                    done=stamp,
+                    written, plan.state, True, plan.stat, plan.error, recipient, submit.source, stamp, stamp
                 )
-                self._receipts.put(due, _Receipt(connection.account, id(connection), report))
+                self._receipts.put(due, _Receipt(connection.account, report))
 
     def say(self, account: str, sender: str, recipient: str, text: str) -> int:
         """Queue a message from a phone to a port, split when long; returns its segments."""
@@ -356,7 +363,10 @@ class Gateway:
         if faults.silence:
             return
         for receipt in self._receipts.due(now, _DUE_AT_MOST):
-            self._ready.setdefault(receipt.account, deque()).append(receipt.report)
+            ready = self._ready.get(receipt.account)
+            if ready is None:
+                ready = self._ready[receipt.account] = deque()
+            ready.append(receipt.report)
         for account, queue in self._ready.items():
             if queue:
                 self._hand_over(account, queue, now)

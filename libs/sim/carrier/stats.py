@@ -66,7 +66,8 @@ class RateGauge:
         """Count one event at ``now`` (monotonic seconds, never falling)."""
         times = self._times
         times.append(now)
-        while times[0] <= now - 1.0:
+        horizon = now - 1.0
+        while times[0] <= horizon:
             times.popleft()
         self.greatest = max(self.greatest, len(times))
 

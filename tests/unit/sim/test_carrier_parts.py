@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -110,6 +111,25 @@ def test_schedule_takes_no_more_than_asked_and_nothing_early() -> None:
     assert schedule.next_due() == 2.0
     schedule.clear()
     assert len(schedule) == 0
+
+
+@pytest.mark.parametrize("field", msgspec.structs.fields(Faults), ids=lambda field: field.name)
+def test_no_knob_is_forgotten_where_submits_are_taken_without_asking(field: msgspec.structs.FieldInfo) -> None:
+    if field.name == "receipt_id":
+        return
+    most = {"receipt_delay_ms": 80, "undelivered_suffix": "7", "receipts": False, "receipt_elsewhere": False}
+    value = most.get(field.name, True if isinstance(field.default, bool) else 1)
+    turned = Behaviour(changed(Faults(), {field.name: value}))
+    plain = Behaviour(Faults())
+    if turned.takes_all:
+        assert turned.fate(10**6, 10**6) is Fate.ACCEPT
+        assert turned.latency_s() == 0
+        assert not turned.response_lost()
+        plan = turned.receipt("13800000000")
+        assert plan is None or plan.delay_s >= 0
+    if field.name.startswith(("receipt", "undelivered", "wrong_id")) and field.name != "receipt_elsewhere":
+        plans = [turned.receipt("13800000007") for _ in range(9)]
+        assert plans != [plain.receipt("13800000007")] * 9
 
 
 def test_fates_follow_the_faults() -> None:
