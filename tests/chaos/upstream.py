@@ -20,6 +20,10 @@ HELD, SPAM = 60, 20
 """Recipients of the task that is held (above the bulk threshold of a port that is not trusted) and of the spam."""
 
 
+IN_FLIGHT = 128
+"""Requests that wait for their answer at most, as many as there are connections: beyond, the business system waits too."""
+
+
 class Upstream:
     """Sends evenly until at least so many messages are sent and `finished` says that the faults are over."""
 
@@ -35,6 +39,7 @@ class Upstream:
         self._per_task = min(PER_TASK, max(50, messages // 40))
         self._patience_s = patience_s
         self._over = asyncio.Event()
+        self._room = asyncio.Semaphore(IN_FLIGHT)
         self._work: asyncio.Task[None] | None = None
 
     @property
@@ -70,19 +75,22 @@ class Upstream:
 
     async def _send(self) -> None:
         begun = time.monotonic()
-        limits = httpx.Limits(max_connections=128)
+        limits = httpx.Limits(max_connections=IN_FLIGHT)
         async with (
             httpx.AsyncClient(base_url=self._stack.api, timeout=self._patience_s, limits=limits) as http,
             asyncio.TaskGroup() as group,
         ):
-            group.create_task(self._one(http, "/v1/tasks", _held(), "held"))
-            group.create_task(self._one(http, "/v1/tasks", _spam(), "spam"))
+            for body, key in ((_held(), "held"), (_spam(), "spam")):
+                await self._room.acquire()
+                group.create_task(self._one(http, "/v1/tasks", body, key))
             bulk = codes = 0
             while self.sent < self._least or not self._over.is_set():
                 body = load.task_body(bulk, self._per_task, callback=self._callback)
+                await self._room.acquire()
                 group.create_task(self._one(http, "/v1/tasks", body, f"task-{bulk}"))
                 bulk += self._per_task
                 for number in range(codes, codes + max(1, self._per_task // 50)):
+                    await self._room.acquire()
                     group.create_task(self._one(http, *_code(number), f"code-{number}"))
                     codes = number + 1
                 self.sent = bulk + codes
@@ -90,7 +98,11 @@ class Upstream:
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
 
     async def _one(self, http: httpx.AsyncClient, path: str, body: bytes, key: str) -> None:
-        _, seconds = await load.post(http, path, body, self._stack.key, key, self.refusals)
+        """Send one request until it is accepted; the caller has room for it."""
+        try:
+            _, seconds = await load.post(http, path, body, self._stack.key, key, self.refusals)
+        finally:
+            self._room.release()
         self.seconds.append(seconds)
 
 
