@@ -24,7 +24,7 @@ from dispatch.domain.rules import (
     throttle_delay_ms,
     uncertain_delay_ms,
 )
-from dispatch.domain.wire import Writer
+from dispatch.domain.wire import TextError, Writer
 from dispatch.domain.work import Flight, Head, Release, Work
 from dispatch.handlers.recovery import unanswered
 
@@ -175,6 +175,30 @@ def test_a_resend_writes_the_same_segments():
     assert first[0].content[:4] != second[0].content[:4], "neighbours have different references"
 
 
+@given(
+    st.lists(st.text(st.sampled_from("a%s客户 €𝄞\ud800【"), max_size=30), min_size=1, max_size=4),
+    st.lists(st.lists(st.text(max_size=12), min_size=2, max_size=2), min_size=1, max_size=4),
+    st.data(),
+)
+def test_the_quick_way_writes_what_the_exact_way_writes(pieces, variables, data):
+    slots = [data.draw(st.integers(0, 1)) for _ in pieces[1:]]
+    n = len(variables)
+    entry = Entry("t", 0, n, "10655", pieces, 1 << 50, n, slots=slots, variables=variables if slots else [])
+    made = Chunk("01" * 16, "t", "e", Lane.NOTICE, 0, [8613800000000 + i for i in range(n)], "M" * n, [entry])
+    (link,) = parse_links([GOOD])
+    quick, exact = Writer(link, link.dialect()), Writer(link, link.dialect())
+    exact._plain = exact._plain_wide = False
+    for index in range(n):
+        assert written(quick, made, index) == written(exact, made, index)
+
+
+def written(writer, made, index):
+    try:
+        return writer.submits(made, index)
+    except TextError as error:
+        return error.code
+
+
 def test_ways_of_long_messages_and_numbers():
     text = "尊敬的客户，" * 30
     (wide,) = parse_links([GOOD | {"long": "udh16", "numbers": "national"}])
@@ -214,7 +238,7 @@ def test_an_id_in_another_notation_needs_the_recipient():
     book = Book()
     sixteen = flight(1, [8613800000016])
     book.add(sixteen)
-    book.remember(sixteen, 0, "0016")
+    book.remember(sixteen, [(0, 0, "0016")])
     # The receipt's "10" is hexadecimal 16, or the decimal 10 of somebody else.
     assert book.match("a", "10", IdMode.AUTO, "8613800000016") == (sixteen, 0)
     assert book.match("a", "10", IdMode.AUTO, "8613800000010") is None
@@ -227,7 +251,7 @@ def test_the_book_is_bounded():
     for serial in range(1, 101):
         made = flight(serial, [8613800000000])
         book.add(made)
-        book.remember(made, 0, f"x{serial}")
+        book.remember(made, [(0, 0, f"x{serial}")])
         made.open = 0
         book.close(made)
     assert len(book) == 10

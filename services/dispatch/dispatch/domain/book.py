@@ -6,6 +6,7 @@ An id stays until it is the oldest of too many: a receipt repeated shortly after
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 from carrier.ids import IdMode, candidates, canonical
 from dispatch.domain.work import TOKEN_BITS, Flight, place_of
@@ -21,7 +22,8 @@ class Book:
         self._most = most_ids
         self._flights: dict[int, Flight] = {}
         self._ids: dict[str, dict[str, int]] = {}
-        self._order: deque[tuple[str, str]] = deque()
+        self._order: deque[tuple[str, int, list[str]]] = deque()
+        self._kept = 0
         self._remembered: dict[int, int] = {}
         self._serial = 0
 
@@ -37,24 +39,32 @@ class Book:
         """Take a committed flight in."""
         self._flights[flight.serial] = flight
 
+    def flight_of(self, token: int) -> Flight | None:
+        """Return the flight of a token."""
+        return self._flights.get(token >> TOKEN_BITS)
+
     def find(self, token: int) -> tuple[Flight, int] | None:
         """Return the flight and place of a token."""
         serial, place = place_of(token)
         flight = self._flights.get(serial)
         return None if flight is None else (flight, place)
 
-    def remember(self, flight: Flight, place: int, carrier_id: str) -> str:
-        """Note the carrier's id of a segment and return its canonical form."""
-        form = canonical(carrier_id)
+    def remember(self, flight: Flight, answers: Sequence[tuple[int, int, str]]) -> list[str]:
+        """Note the carrier's ids of segments, answered as (place, status, id), and return their canonical forms."""
         ids = self._ids.get(flight.link)
         if ids is None:
             ids = self._ids[flight.link] = {}
-        ids[form] = flight.serial << TOKEN_BITS | place
-        self._order.append((flight.link, form))
-        self._remembered[flight.serial] = self._remembered.get(flight.serial, 0) + 1
-        if len(self._order) > self._most:
+        serial = flight.serial
+        base = serial << TOKEN_BITS
+        forms = [canonical(carrier_id) for _, _, carrier_id in answers]
+        for form, (place, _, _) in zip(forms, answers, strict=True):
+            ids[form] = base | place
+        self._order.append((flight.link, serial, forms))
+        self._kept += len(forms)
+        self._remembered[serial] = self._remembered.get(serial, 0) + len(forms)
+        while self._kept > self._most:
             self._forget_oldest()
-        return form
+        return forms
 
     def match(self, link: str, raw_id: str, mode: IdMode, recipient: str) -> tuple[Flight, int] | None:
         """Return the segment a receipt's id names, if its answer was seen here lately.
@@ -84,17 +94,18 @@ class Book:
             self._flights.pop(flight.serial, None)
 
     def _forget_oldest(self) -> None:
-        link, form = self._order.popleft()
-        token = self._ids[link].get(form)
-        if token is None:
-            return
-        serial, _ = place_of(token)
-        del self._ids[link][form]
-        left = self._remembered.get(serial, 0) - 1
+        link, serial, forms = self._order.popleft()
+        self._kept -= len(forms)
+        ids = self._ids[link]
+        for form in forms:
+            token = ids.get(form)
+            if token is not None and token >> TOKEN_BITS == serial:  # the carrier may have given the id again
+                del ids[form]
+        left = self._remembered[serial] - len(forms)
         if left > 0:
             self._remembered[serial] = left
             return
-        self._remembered.pop(serial, None)
+        del self._remembered[serial]
         flight = self._flights.get(serial)
         if flight is not None and flight.open == 0:
             del self._flights[serial]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from carrier.model import Mo, Report
 from dispatch.domain.book import storable
 from smstext import split_header
@@ -10,7 +12,13 @@ from smstext.faults import TextError
 
 def code_of(report: Report) -> str:
     """Return the carrier's own words of a receipt."""
-    return storable(f"{report.stat}:{report.error}" if report.error else report.stat)
+    return _code(report.stat, report.error)
+
+
+@lru_cache(maxsize=4096)
+def _code(stat: str, error: str) -> str:
+    """Cached: nearly all receipts say the same."""
+    return storable(f"{stat}:{error}" if error else stat)
 
 
 def mo_row(mo_id: int, link: str, coding_zero: int, mo: Mo, at: int) -> tuple[object, ...]:

@@ -6,21 +6,59 @@ arrived before.
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 from msgspec.structs import replace
 
 from carrier.dialect import Dialect
 from carrier.model import Submit
-from contracts.chunk import Chunk
+from contracts.chunk import Chunk, Entry
 from contracts.lanes import Lane
 from dispatch.domain.linkconfig import ALPHABETS, LinkConfig
-from smstext import DATA_CODING, LIMITS, Coding, TextError, choose, reference_of, single, split
+from smstext import DATA_CODING, LIMITS, Coding, TextError, choose, is_gsm, reference_of, single, split
 
 CHINA = "86"
 UCS2 = DATA_CODING[Coding.UCS2]
+ROOM = LIMITS[Coding.UCS2].single
+
+
+class _Run:
+    """What the messages of one entry share, looked at once: a bulk chunk is one entry of hundreds."""
+
+    __slots__ = ("chunk", "end", "first", "form", "pick", "port", "priority", "same", "variables", "wide")
+
+    def __init__(self, chunk: Chunk, entry: Entry) -> None:
+        self.chunk = chunk
+        self.first = entry.first
+        self.end = entry.first + entry.count
+        self.port = entry.port
+        self.priority = 1 if chunk.lane is Lane.VERIFICATION else 0
+        self.variables = entry.variables
+        self.wide = not is_gsm("".join(entry.pieces))
+        """Whether the text needs UCS2 whatever its values are."""
+        self.form = "%s".join([piece.replace("%", "%%") for piece in entry.pieces])
+        self.pick = itemgetter(*entry.slots) if entry.slots else None
+        self.same = b"" if entry.slots else wide(entry.pieces[0])
+        """The content of every message where there are no values, empty when it is not one short message in UCS2."""
+
+    def content(self, index: int) -> bytes:
+        """Return the content of a message that is one short message in UCS2, empty for any other."""
+        if self.pick is None:
+            return self.same
+        return wide(self.form % self.pick(self.variables[index - self.first]))
+
+
+def wide(text: str) -> bytes:
+    """Return the text in UCS2, empty when it is no such text or longer than one short message."""
+    try:
+        content = text.encode("utf-16-be")
+    except UnicodeEncodeError:
+        return b""
+    return content if len(content) <= ROOM else b""
 
 
 class Writer:
-    """Makes submits for one link; keep one per link, it caches nothing but settings."""
+    """Makes submits for one link; keep one per link, it remembers the run it is in."""
 
     def __init__(self, link: LinkConfig, made: Dialect) -> None:
         """``made`` is the link's dialect."""
@@ -35,15 +73,22 @@ class Writer:
         self._national = link.numbers == "national"
         self._width = 16 if link.long == "udh16" else 8
         self._header = link.long != "fields"
+        self._run: _Run | None = None
 
     def submits(self, chunk: Chunk, index: int) -> tuple[Submit, ...]:
         """Return one submit per segment.  Raises `smstext.TextError` when the text cannot be written on this link."""
-        text = chunk.text_of(index)
+        run = self._run
+        if run is None or run.chunk is not chunk or not run.first <= index < run.end:
+            run = self._run = _Run(chunk, chunk.entry_of(index))
         number = str(chunk.recipients[index])
         if self._national and number.startswith(CHINA):
             number = number[2:]
-        port = chunk.entry_of(index).port
-        priority = 1 if chunk.lane is Lane.VERIFICATION else 0
+        port, priority = run.port, run.priority
+        if run.wide and self._plain_wide:
+            content = run.content(index)
+            if content:
+                return (Submit(port, number, content, UCS2, False, self._receipts, priority),)
+        text = chunk.text_of(index)
         simple = single(text)
         if simple is not None:
             coding, content = simple

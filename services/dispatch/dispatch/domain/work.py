@@ -15,6 +15,8 @@ from contracts.events.dispatch import CloseCause
 TOKEN_BITS = 12
 MAX_SEGMENTS_OF_FLIGHT = 1 << TOKEN_BITS
 """Segments one flight may have; a grant is at most one item of 500 messages cut by the window."""
+PLACE = MAX_SEGMENTS_OF_FLIGHT - 1
+"""The bits of a token that say which segment of its flight it is."""
 
 
 class Head:
@@ -195,6 +197,15 @@ class Flight:
         self.totals.append(total)
         self.submits.append(submit)
 
+    def add_whole(self, indices: list[int], recipients: list[int], submits: list[Submit]) -> None:
+        """Add messages of one segment each."""
+        ones = [1] * len(indices)
+        self.recipients += recipients
+        self.indices += indices
+        self.segs += ones
+        self.totals += ones
+        self.submits += submits
+
     def seal(self) -> None:
         """Say that all segments are added."""
         self.open = len(self.indices)
@@ -217,4 +228,4 @@ class Flight:
 
 def place_of(token: int) -> tuple[int, int]:
     """Return (serial, place) of a token."""
-    return token >> TOKEN_BITS, token & (MAX_SEGMENTS_OF_FLIGHT - 1)
+    return token >> TOKEN_BITS, token & PLACE

@@ -7,7 +7,8 @@ one draft and becomes true with its commit.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import groupby
 
 import structlog
 from opentelemetry.trace import Span
@@ -30,7 +31,7 @@ from dispatch.domain.rules import (
     throttle_delay_ms,
     uncertain_delay_ms,
 )
-from dispatch.domain.work import Flight
+from dispatch.domain.work import PLACE, Flight
 from dispatch.handlers import tracing
 from dispatch.handlers.linkstate import LinkState
 from dispatch.store.journal import Draft
@@ -60,12 +61,12 @@ class Acks:
         self.spans: list[Span] = []
         """To end once the draft is committed."""
 
-    def add(self, session: Source, connection: LinkConnection, handle: int) -> None:
-        """Note one."""
+    def add(self, session: Source, connection: LinkConnection, handles: Iterable[int]) -> None:
+        """Note what is to be answered on a connection."""
         entry = self.handles.get(connection)
         if entry is None:
             entry = self.handles[connection] = (session, [])
-        entry[1].append(handle)
+        entry[1].extend(handles)
 
 
 class _Settled:
@@ -110,18 +111,14 @@ class Digest:
         acks = Acks()
         for session, connection, events in inbox:
             link = self._links[session.link.name]
-            for event in events:
-                kind = type(event)
+            for kind, run in groupby(events, type):
                 if kind is Answered:
-                    self._on_answer(link, session, event, draft)  # type: ignore[arg-type]
+                    self._on_answers(link, session, run, draft)  # type: ignore[arg-type]
                 elif kind is ReportReceived:
-                    report: Report = event.report  # type: ignore[union-attr]
-                    draft.receipt_raw(link.name, session.slot, report.raw)
-                    if connection is not None:
-                        acks.add(session, connection, event.handle)  # type: ignore[union-attr]
-                    self._on_report(link, report, draft)
+                    self._on_reports(link, session, connection, run, draft, acks)  # type: ignore[arg-type]
                 else:
-                    self._on_other(link, session, connection, event, draft, acks)
+                    for event in run:
+                        self._on_other(link, session, connection, event, draft, acks)
         for link in self._links.values():
             link.settle(now)
         for flight, place in unsent:
@@ -135,34 +132,50 @@ class Digest:
 
     # Events -----------------------------------------------------------------------------------------------------------
 
-    def _settle(self, flight: Flight) -> _Settled:
+    def _settle(self, flight: Flight, count: int = 1) -> _Settled:
         session = self._links[flight.link].sessions.get(flight.slot)
         if session is not None and session.epoch == flight.epoch:
-            session.used -= 1
-        flight.open -= 1
+            session.used -= count
+        flight.open -= count
         settled = self._touched.get(flight)
         if settled is None:
             settled = self._touched[flight] = _Settled()
         return settled
 
-    def _on_answer(self, link: LinkState, session: Source, answer: Answered, draft: Draft) -> None:
+    def _on_answers(self, link: LinkState, session: Source, answers: Iterable[Answered], draft: Draft) -> None:
+        """Take answers in; those of one flight that say yes, which nearly all are, together."""
+        for flight, run in groupby(answers, self._accepted_of):
+            if flight is None:
+                for answer in run:
+                    self._on_answer(link, session, answer)
+                continue
+            accepted = [(answer.token & PLACE, 0, answer.message_id) for answer in run]
+            link.accept(len(accepted))
+            self._settle(flight, len(accepted))
+            flight.answers += accepted
+            forms = self._book.remember(flight, accepted)
+            if self._pending:
+                for form, (place, _, _) in zip(forms, accepted, strict=True):
+                    self._answer_came(link, form, flight, place, draft)
+
+    def _accepted_of(self, answer: Answered) -> Flight | None:
+        """Return the flight of an answer that says yes, None for any other."""
+        return self._book.flight_of(answer.token) if answer.outcome is Outcome.OK else None
+
+    def _on_answer(self, link: LinkState, session: Source, answer: Answered) -> None:
+        """Take in an answer that does not say yes, or that belongs to nothing."""
         outcome = answer.outcome
+        found = self._book.find(answer.token)
         if outcome is Outcome.OK:
-            link.accept()
+            link.accept(1)
         else:
             link.judge(answer, self._now)
-        found = self._book.find(answer.token)
         if found is None:
             log.error("answer_without_flight", link=link.name, slot=session.slot)
             return
         flight, place = found
         settled = self._settle(flight)
-        if outcome is Outcome.OK:
-            flight.answers.append((place, 0, answer.message_id))
-            form = self._book.remember(flight, place, answer.message_id)
-            if self._pending:
-                self._answer_came(link, form, flight, place, draft)
-        elif outcome is Outcome.THROTTLED:
+        if outcome is Outcome.THROTTLED:
             settled.throttled.append(place)
         elif outcome is Outcome.UNCERTAIN:
             settled.uncertain.append(place)
@@ -170,6 +183,22 @@ class Digest:
             settled.retried.append(place)
         else:
             flight.answers.append((place, answer.status, ""))
+
+    def _on_reports(
+        self,
+        link: LinkState,
+        session: Source,
+        connection: LinkConnection | None,
+        received: Iterable[ReportReceived],
+        draft: Draft,
+        acks: Acks,
+    ) -> None:
+        handles, reports = zip(*[(event.handle, event.report) for event in received], strict=True)
+        draft.receipts_raw(link.name, session.slot, [report.raw for report in reports])
+        if connection is not None:
+            acks.add(session, connection, handles)
+        for report in reports:
+            self._on_report(link, report, draft)
 
     def _on_report(self, link: LinkState, report: Report, draft: Draft) -> None:
         state = _FINAL_STATES.get(report.state)
@@ -241,8 +270,10 @@ class Digest:
             metrics.RECEIPTS.labels(link.name, "repeated").inc()
             return
         flight.codes[place] = 1
-        link.receipts_matched.inc()
-        self._reported.setdefault((link.name, flight), []).append(
+        rows = self._reported.get((link.name, flight))
+        if rows is None:
+            rows = self._reported[link.name, flight] = []
+        rows.append(
             (
                 flight.indices[place],
                 flight.segs[place],
@@ -267,7 +298,7 @@ class Digest:
             draft.mos.append(mo_row(mo_id, link.name, link.coding_zero, event.mo, self._now_ms))
             acks.mo_ids.append(mo_id)
             if connection is not None:
-                acks.add(session, connection, event.handle)
+                acks.add(session, connection, (event.handle,))
         elif isinstance(event, Resent):
             link.limiter.sent(len(event.tokens), self._now)
         elif isinstance(event, PeerError):
@@ -320,6 +351,7 @@ class Digest:
     def _report(self, draft: Draft, acks: Acks) -> None:
         for (link, flight), rows in self._reported.items():
             batch, head, trace = self._take_id(), flight.head, flight.trace
+            self._links[link].receipts_matched.inc(len(rows))
             draft.report(batch, link, head.chunk_id, rows)
             event = outcomes.reported(head, link, batch, self._now_ms, rows)
             span = tracing.receipt(

@@ -147,6 +147,8 @@ class Granter:
         release = work.release
         chunk = release.chunk
         single_expiry = chunk.entries[0].expires_at if len(chunk.entries) == 1 else 0
+        if single_expiry > now_ms and work.segs is None and not work.dropped and not work.known:
+            _fill_plainly(link, flight, work, want)
         add, segments = flight.add, flight.indices
         for after, index, chosen in work.messages():
             if len(segments) >= want:
@@ -189,6 +191,27 @@ class Granter:
             event = outcomes.closed(head, now_ms, indices, cause, code)
             draft.events.append(outcomes.outcome(head, event, f"closed-{cause.value}", self._take_id(), now_ms))
             draft.closings.setdefault(work.id, []).append(draft.events[-1])
+
+
+def _fill_plainly(link: LinkState, flight: Flight, work: Work, want: int) -> None:
+    """As `Granter._fill`, for messages of which nothing is to be decided, up to the first that is not one short message."""
+    chunk, indices, recipients = work.release.chunk, work.indices, work.release.chunk.recipients
+    write, pos, last = link.writer.submits, work.pos, min(work.n, work.pos + want)
+    submits: list[Submit] = []
+    if work.ready is None:
+        try:
+            while pos < last:
+                made = write(chunk, indices[pos])
+                if len(made) != 1:
+                    work.ready = made
+                    break
+                submits.append(made[0])
+                pos += 1
+        except TextError:
+            pass  # `_fill` meets it again, and closes the message
+    taken = indices[work.pos : pos]
+    flight.add_whole(taken, [recipients[index] for index in taken], submits)
+    work.pos = pos
 
 
 def _used(session: SlotSession) -> int:

@@ -104,9 +104,9 @@ class LinkState:
         if answer.outcome is Outcome.THROTTLED:
             self.limiter.throttled(now)
 
-    def accept(self) -> None:
-        """Count an accepted answer; `settle` tells the limiter of all of a cycle at once."""
-        self._accepted += 1
+    def accept(self, count: int) -> None:
+        """Count accepted answers; `settle` tells the limiter of all of a cycle at once."""
+        self._accepted += count
 
     def settle(self, now: float) -> None:
         """Tell the limiter of accepted answers read up to ``now`` (a little late, which only errs on the slow side)."""

@@ -143,12 +143,11 @@ class Draft:
                 len(places),
             )
         )
-        for place, status, cid in places:
-            self.a_idx.append(flight.indices[place])
-            self.a_seg.append(flight.segs[place])
-            self.a_tot.append(flight.totals[place])
-            self.a_status.append(status)
-            self.a_cid.append(cid)
+        self.a_idx += [flight.indices[place] for place, _, _ in places]
+        self.a_seg += [flight.segs[place] for place, _, _ in places]
+        self.a_tot += [flight.totals[place] for place, _, _ in places]
+        self.a_status += [status for _, status, _ in places]
+        self.a_cid += [cid for _, _, cid in places]
         self.a_rcp += recipients
 
     def renew(
@@ -185,18 +184,17 @@ class Draft:
 
     # Receipts ---------------------------------------------------------------------------------------------------------
 
-    def receipt_raw(self, link: str, slot: int, raw: bytes) -> None:
-        """Add a receipt as received."""
-        self.raw.setdefault((link, slot), []).append(raw)
+    def receipts_raw(self, link: str, slot: int, raws: list[bytes]) -> None:
+        """Add receipts as received."""
+        self.raw.setdefault((link, slot), []).extend(raws)
 
     def report(self, batch: int, link: str, chunk_id: str, rows: list[tuple[int, int, int, Any, str, int]]) -> None:
         """Add matched receipts of one chunk: (index, segment, total, state, code, done at)."""
         self.reports.append((batch, link, chunk_id, len(self.m_idx), len(rows)))
-        for index, seg, _, state, code, _ in rows:
-            self.m_idx.append(index)
-            self.m_seg.append(seg)
-            self.m_state.append(state)
-            self.m_code.append(code)
+        self.m_idx += [row[0] for row in rows]
+        self.m_seg += [row[1] for row in rows]
+        self.m_state += [row[3] for row in rows]
+        self.m_code += [row[4] for row in rows]
 
     # Commit -----------------------------------------------------------------------------------------------------------
 
