@@ -34,6 +34,7 @@ async def _run(stack: load.Stack, messages: int, per_task: int, patience_s: floa
         await http.post(f"{stack.simulator()}/reset")
         # Runs share a stack, and the ledger goes back to yesterday: what was there before this run is taken off.
         before = await load.ledger(http, stack.token)
+        disk = load.disk_octets(stack)
         cpu.start()
         begun = time.monotonic()
         gate = asyncio.Semaphore(4)
@@ -53,8 +54,10 @@ async def _run(stack: load.Stack, messages: int, per_task: int, patience_s: floa
         name: sum(process.memory_info().rss for process in processes if process.is_running()) / 1e6
         for name, processes in stack.processes().items()
     }
+    grown = {name: octets - disk[name] for name, octets in load.disk_octets(stack).items()}
     return {
         "messages": messages,
+        "disk_octets": {name: octets / messages for name, octets in grown.items()},
         "seconds": took,
         "rate": messages / took,
         "accepted_after": accepted_after,
@@ -84,6 +87,9 @@ def _print(result: dict[str, object]) -> None:
     for name in sorted(cpu, key=lambda name: -cpu[name]):
         print(f"{name:<20} {cpu[name]:>14.1f} {memory.get(name, 0):>10.0f}")
     print(f"{'all':<20} {sum(cpu.values()):>14.1f} {sum(memory.values()):>10.0f}")
+    disk = result["disk_octets"]
+    assert isinstance(disk, dict)
+    print("octets on disk a message: " + ", ".join(f"{name} {octets:,.0f}" for name, octets in disk.items()))
     print(f"\nledger   {result['states']}")
     print(f"carrier  {result['carrier']}")
     print(f"lost {result['lost']}, duplicated {result['carrier']['duplicates']}")  # type: ignore[index]

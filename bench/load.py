@@ -130,6 +130,14 @@ class Cpu:
         return sums
 
 
+def disk_octets(stack: Stack) -> dict[str, int]:
+    """Return what broker and database hold on disk (the database's log included), in octets."""
+    return {
+        name: sum(path.stat().st_size for path in (stack.local / "data" / name).rglob("*") if path.is_file())
+        for name in ("kafka", "postgres")
+    }
+
+
 def recipients(first: int, count: int, *, variables: bool) -> list[Any]:
     """Return ``count`` recipients from number ``first`` (0-based) of an endless list, each with values of its own."""
     numbers = (f"138{place // 10_000_000 % 10}{place % 10_000_000:07d}" for place in range(first, first + count))
