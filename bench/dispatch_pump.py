@@ -22,6 +22,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
+import psutil
 import uvloop
 
 from carrier.dialect import Limits
@@ -171,6 +172,13 @@ def cpu() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
+async def server_cpu(database: Database) -> float:
+    """Return the CPU seconds of the database's server, all its processes together."""
+    postmaster = psutil.Process(await database.fetchval("select pg_backend_pid()")).parent()
+    assert postmaster is not None
+    return sum(sum(one.cpu_times()[:2]) for one in [postmaster, *postmaster.children()])
+
+
 async def run(options: argparse.Namespace, dsn: str) -> None:
     await migrate(dsn, OWNERS["dispatch"])
     database = Database(dsn, "dispatch", application="bench")
@@ -246,6 +254,7 @@ async def _measure(database: Database, worker: Worker, options: argparse.Namespa
         answered = total(metrics.ANSWERED, outcome="ok")
         if begun is None and answered:
             begun, cpu_begun, first = time.monotonic(), cpu(), answered
+            server_begun = await server_cpu(database)
             gc.collect()
             gc.freeze()
         done = total(metrics.RECEIPTS, matched="matched") if not options.no_receipts else answered
@@ -256,10 +265,12 @@ async def _measure(database: Database, worker: Worker, options: argparse.Namespa
     seconds = time.monotonic() - begun
     count = done - (first if options.no_receipts else 0)
     used = cpu() - cpu_begun
+    server = await server_cpu(database) - server_begun
     cycles = total(metrics.CYCLES) - cycles
     print(f"messages            {count:,.0f} of {wanted:,} in {seconds:.2f} s")
     print(f"rate                {count / seconds:,.0f} messages/s with{'out' if options.no_receipts else ''} receipts")
     print(f"dispatch CPU        {used / count * 1e6:.1f} us/message ({used / seconds * 100:.0f} % of a core)")
+    print(f"PostgreSQL CPU      {server / count * 1e6:.1f} us/message")
     print(f"cycles              {cycles:,.0f}, {count / max(1, cycles):.0f} messages each")
     print(f"peak memory         {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
     return int(count)

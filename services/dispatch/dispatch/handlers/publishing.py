@@ -27,7 +27,7 @@ MOST_WAITING = 4_000
 
 BATCH = 500
 
-GATHER_S = 0.05
+GATHER_S = 0.1
 """Events of other classes than codes wait so long for others of their chunk, to go as one (`domain.merging`)."""
 
 STOP_S = 2.0
