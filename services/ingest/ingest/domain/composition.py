@@ -15,7 +15,7 @@ from contracts.events.ingest import ChunkAccepted
 from ingest.domain.admission import Caller, Head
 from ingest.domain.refusal import Refused
 from ingest.domain.request import MAX_VALUE, Recipient
-from ingest.domain.template import Template, clean
+from ingest.domain.template import Template, clean, units
 from smstext import mask, normalise_many, segment_count
 from smstext.faults import TextError
 
@@ -26,7 +26,8 @@ ROW_OCTETS = 16
 """JSON octets of a recipient: 13 digits (15 for things) and a comma."""
 
 SINGLE_UNITS = 70
-"""Up to so many characters are one segment whatever they are (dispatch.md, "Long messages"), unless outside the BMP."""
+"""Up to so many UTF-16 units are one segment whatever they are (dispatch.md, "Long messages"): in the GSM alphabet each is at most two of
+160 septets."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -187,7 +188,9 @@ def _judge_rows(
     template: Template, values: list[list[str]], parts: bytearray, most: int, faults: dict[int, str]
 ) -> None:
     """Fill in the segments of each row, and the reason of each that cannot be sent."""
-    literal, slots = template.literal_length, template.slots
+    slots = template.slots
+    room = SINGLE_UNITS - template.literal_units
+    each_once = sorted(slots) == list(range(len(template.names)))
     for index, row in enumerate(values):
         if index in faults:
             continue
@@ -196,8 +199,7 @@ def _judge_rows(
             faults[index] = "variable_too_long"
         elif not clean(joined):
             faults[index] = "variable_invalid"
-        elif literal + sum([len(row[slot]) for slot in slots]) <= SINGLE_UNITS // 2:
-            # Even if every character were a surrogate pair this is one segment.
+        elif units(joined if each_once else "".join([row[slot] for slot in slots])) <= room:
             parts[index] = 1
         else:
             count = _segments_or_zero(fill(template, row))
@@ -245,7 +247,7 @@ def _cuts(head: Head, values: list[list[str]], count: int) -> list[tuple[int, in
     low, octets = 0, base
     for index, row in enumerate(values):
         # JSON octets of a row: a character is at most four (three in UTF-8, two when escaped, four outside the BMP).
-        need = ROW_OCTETS + 4 + sum([4 * len(value) + 3 for value in row])
+        need = ROW_OCTETS + 4 + 4 * len("".join(row)) + 3 * len(row)
         if index > low and (index - low == MAX_MESSAGES or octets + need > CHUNK_OCTETS):
             cuts.append((low, index))
             low, octets = index, base

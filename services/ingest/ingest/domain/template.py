@@ -33,9 +33,14 @@ class Template(msgspec.Struct, frozen=True):
     names: list[str]
 
     @property
-    def literal_length(self) -> int:
-        """Characters of the text outside its variables."""
-        return sum(map(len, self.pieces))
+    def literal_units(self) -> int:
+        """UTF-16 units of the text outside its variables."""
+        return units("".join(self.pieces))
+
+
+def units(text: str) -> int:
+    """Return how many UTF-16 units the text has: what UCS2 counts, two for a character outside the BMP."""
+    return len(text) if text.isascii() else len(text.encode("utf-16-be", "surrogatepass")) // 2
 
 
 def clean(text: str) -> bool:
