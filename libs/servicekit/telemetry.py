@@ -14,6 +14,7 @@ import time
 import traceback
 from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -173,7 +174,13 @@ def setup_logging(service: str, instance: str, level: str) -> None:
 
 def tracer() -> trace.Tracer:
     """Return the process's tracer."""
-    return trace.get_tracer("guanxin")
+    return _tracer_of(trace.get_tracer_provider())
+
+
+@lru_cache(maxsize=1)
+def _tracer_of(provider: trace.TracerProvider) -> trace.Tracer:
+    """Remembered: the SDK makes a new one each time, which costs a quarter of a span."""
+    return provider.get_tracer("guanxin")
 
 
 @contextmanager

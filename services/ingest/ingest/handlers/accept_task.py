@@ -39,9 +39,9 @@ SLICE = 16
 """Chunks (8,000 messages) written or published at a time: a few milliseconds of the event loop."""
 MAX_PUBLISHING = 32
 """Tasks published from memory at once; beyond it (the broker is away) the relay takes them from the database."""
-FOLLOWED = 4
+FOLLOWED = 1
 """Chunks of a task whose way is followed when its trace is; the others carry the trace's id only.  A chunk of 500 leaves some hundred
-spans of 40 us, and bulk comes in few tasks: every one of them would be followed."""
+spans of 40 us, its outcomes cannot be merged with one another, and bulk comes in few tasks: every one of them would be followed."""
 SAMPLE = 100
 """Rejected recipients in the answer; all of them are at ``/v1/tasks/{id}/rejected``."""
 
