@@ -16,6 +16,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
+from contracts.lanes import Lane
 from ingest import metrics, problems
 from ingest.domain.identity import fresh_id, single_task_id
 from ingest.domain.single import MicroChunk, Single, gather, groups
@@ -30,7 +31,10 @@ from servicekit.problems import UNAVAILABLE, Problem
 MAX_BATCH = 2_000
 """Messages of one commit: more would hold the first ones up for longer than a commit takes."""
 MAX_COMMITS = 3
-"""Commits under way at once: while one waits for the disk the next is prepared."""
+"""Commits of codes under way at once: while one waits for the disk the next is prepared."""
+PATIENCE = 2.5
+"""Other classes gather so many times longer, and for as long as the commit before takes: every later stage pays by the chunk, so
+under load few large ones carry several times more than many small ones."""
 
 log = structlog.get_logger()
 
@@ -57,6 +61,17 @@ class _Draft:
     answers: list[tuple[Waiting, bytes]]
 
 
+class _Line:
+    """Messages that wait together, and the commits that take them."""
+
+    def __init__(self, gather_s: float, most_commits: int) -> None:
+        self.gather_s = gather_s
+        self.most_commits = most_commits
+        self.pending: list[Waiting] = []
+        self.timer: asyncio.TimerHandle | None = None
+        self.commits: set[asyncio.Task[None]] = set()
+
+
 class _Taken(Exception):
     """Some idempotency keys of the batch were used before; nothing of it was written."""
 
@@ -81,49 +96,54 @@ class SingleAccepter:
         self._database = database
         self._clock = clock
         self._publish = publish
-        self._gather_s = gather_s
         self._max_pending = max_pending
-        self._pending: list[Waiting] = []
-        self._timer: asyncio.TimerHandle | None = None
-        self._commits: set[asyncio.Task[None]] = set()
+        self._codes = _Line(gather_s, MAX_COMMITS)
+        self._others = _Line(gather_s * PATIENCE, 1)
+
+    @property
+    def pending(self) -> int:
+        """Messages waiting for their commit."""
+        return len(self._codes.pending) + len(self._others.pending)
 
     def accept(
         self, single: Single, *, key_id: str, idem_key: str, body_digest: bytes, target_id: int | None, traceparent: str
     ) -> asyncio.Future[Answer]:
         """Take a message in and return its future answer; raises `Problem` (503) when too many wait already."""
-        if len(self._pending) >= self._max_pending:
+        if self.pending >= self._max_pending:
             raise Problem(problems.OVERLOADED, headers={"retry-after": "1"})
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
-        self._pending.append(Waiting(single, key_id, idem_key, body_digest, target_id, traceparent, future))
-        if self._timer is None and len(self._commits) < MAX_COMMITS:
-            self._timer = loop.call_later(self._gather_s, self._flush)
+        line = self._codes if single.head.lane is Lane.VERIFICATION else self._others
+        line.pending.append(Waiting(single, key_id, idem_key, body_digest, target_id, traceparent, future))
+        if line.timer is None and len(line.commits) < line.most_commits:
+            line.timer = loop.call_later(line.gather_s, self._flush, line)
         return future
 
     async def drain(self) -> None:
         """Wait until everything taken in is answered."""
-        while self._pending or self._commits:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._flush()
-            await asyncio.gather(*self._commits, return_exceptions=True)
+        for line in (self._codes, self._others):
+            while line.pending or line.commits:
+                if line.timer is not None:
+                    line.timer.cancel()
+                self._flush(line)
+                await asyncio.gather(*line.commits, return_exceptions=True)
 
-    def _flush(self) -> None:
-        self._timer = None
-        while self._pending and len(self._commits) < MAX_COMMITS:
-            batch, self._pending = self._pending[:MAX_BATCH], self._pending[MAX_BATCH:]
+    def _flush(self, line: _Line) -> None:
+        line.timer = None
+        while line.pending and len(line.commits) < line.most_commits:
+            batch, line.pending = line.pending[:MAX_BATCH], line.pending[MAX_BATCH:]
             task = asyncio.get_running_loop().create_task(self._commit(batch), name="commit-singles")
-            self._commits.add(task)
-            task.add_done_callback(self._committed)
-        metrics.PENDING.set(len(self._pending))
+            line.commits.add(task)
+            task.add_done_callback(lambda done: self._committed(line, done))
+        metrics.PENDING.set(self.pending)
 
-    def _committed(self, task: asyncio.Task[None]) -> None:
-        self._commits.discard(task)
+    def _committed(self, line: _Line, task: asyncio.Task[None]) -> None:
+        line.commits.discard(task)
         if not task.cancelled():
             # A fault of ours was handed to everybody who waited, and is logged where it is answered.
             task.exception()
-        if self._pending and self._timer is None:
-            self._flush()
+        if line.pending and line.timer is None:
+            self._flush(line)
 
     async def _commit(self, batch: list[Waiting]) -> None:
         """Commit the batch and answer everybody in it; every way out of here answers."""
