@@ -25,14 +25,13 @@ ROOM = LIMITS[Coding.UCS2].single
 class _Run:
     """What the messages of one entry share, looked at once: a bulk chunk is one entry of hundreds."""
 
-    __slots__ = ("chunk", "end", "first", "form", "pick", "port", "priority", "same", "variables", "wide")
+    __slots__ = ("chunk", "end", "first", "form", "pick", "port", "same", "variables", "wide")
 
     def __init__(self, chunk: Chunk, entry: Entry) -> None:
         self.chunk = chunk
         self.first = entry.first
         self.end = entry.first + entry.count
         self.port = entry.port
-        self.priority = 1 if chunk.lane is Lane.VERIFICATION else 0
         self.variables = entry.variables
         self.wide = not is_gsm("".join(entry.pieces))
         """Whether the text needs UCS2 whatever its values are."""
@@ -77,14 +76,18 @@ class Writer:
 
     def submits(self, chunk: Chunk, index: int) -> tuple[Submit, ...]:
         """Return one submit per segment.  Raises `smstext.TextError` when the text cannot be written on this link."""
-        run = self._run
-        if run is None or run.chunk is not chunk or not run.first <= index < run.end:
-            run = self._run = _Run(chunk, chunk.entry_of(index))
         number = str(chunk.recipients[index])
         if self._national and number.startswith(CHINA):
             number = number[2:]
-        port, priority = run.port, run.priority
-        if run.wide and self._plain_wide:
+        priority = 1 if chunk.lane is Lane.VERIFICATION else 0
+        run = self._run
+        if run is None or run.chunk is not chunk or not run.first <= index < run.end:
+            entry = chunk.entry_of(index)
+            run = self._run = _Run(chunk, entry) if entry.count > 1 else None
+            port = entry.port
+        else:
+            port = run.port
+        if run is not None and run.wide and self._plain_wide:
             content = run.content(index)
             if content:
                 return (Submit(port, number, content, UCS2, False, self._receipts, priority),)

@@ -60,9 +60,16 @@ def skeleton(text: str) -> str:
     return _DIGITS.sub("0", _to_simplified.convert(plain))
 
 
-@lru_cache(maxsize=8_192)
 def fingerprint(text: str) -> Fingerprint:
-    """Return the fingerprint of a text; a text without letters or digits is compared as it stands."""
+    """Return the fingerprint of a text; a text without letters or digits is compared as it stands.
+
+    Notices of one content differ in their digits, which the skeleton does not keep: they are looked up without them.
+    """
+    return _fingerprint(_DIGITS.sub("0", text[:_MAX_TEXT]))
+
+
+@lru_cache(maxsize=8_192)
+def _fingerprint(text: str) -> Fingerprint:
     bones = skeleton(text) or text[:_MAX_TEXT]
     grams = {bones[i : i + _GRAM] for i in range(max(1, len(bones) - _GRAM + 1))}
     hashes = {xxhash.xxh64_intdigest(gram.encode("utf-8", "surrogatepass")) - _SIGN for gram in grams}
