@@ -1,6 +1,6 @@
 """Single-message requests on keep-alive connections, HTTP request to recorded receipt, each with a text of its own.
 
-python -m bench single-messages [--messages 50000] [--connections 64] [--runs 3]
+python -m bench single-messages [--messages 50000] [--connections 512] [--runs 3]
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ async def _all(stack: load.Stack, options: cases.argparse.Namespace) -> list[tup
 def main() -> None:
     """Run and print."""
     parser = cases.arguments(__doc__, 50_000)
-    parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--connections", type=int, default=512)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="guanxin-bench-") as folder, load.stack(Path(folder), cases.FAST) as stack:
         runs = uvloop.run(_all(stack, options))

@@ -162,6 +162,8 @@ async def _main(
     # What lives from here on to the end need not be walked by every full collection: pauses stay short.
     gc.collect()
     gc.freeze()
+    # A request or a batch makes hundreds of objects that go by themselves: looking for rings among them every 700 is in vain.
+    gc.set_threshold(20_000, 20, 20)
     runtime.health.started()
     log.info("service_started", port=listener.getsockname()[1], pid=os.getpid())
     if await _first(serving, told_to_stop, runtime):

@@ -36,11 +36,13 @@ def test_never_above_the_rate_as_the_carrier_sees_it(rate, delays, steps, change
     for step in range(400):
         now += steps[step % len(steps)]
         while responses and responses[0] <= now:
-            heapq.heappop(responses)
-            limiter.answered(1, now)
+            # Told late, but since when the response was read.
+            limiter.answered(1, heapq.heappop(responses))
         if step in changes:
             limiter.set_rate(changes[step], now)
+        soon = limiter.within(now, 0.05)
         n = limiter.available(now)
+        assert soon >= n
         for _ in range(n):
             out, back = delays[sent % len(delays)]
             arrivals.append(now + out)
@@ -48,6 +50,21 @@ def test_never_above_the_rate_as_the_carrier_sees_it(rate, delays, steps, change
             sent += 1
         limiter.sent(n, now)
     assert most_in_one_second(arrivals) <= top
+
+
+@given(
+    rate=st.integers(1, 500), sends=st.lists(st.integers(0, 200), min_size=1, max_size=60), ahead=st.floats(0.0, 0.1)
+)
+def test_what_may_go_soon_is_what_may_go_then(rate, sends, ahead):
+    limiter = ResponseTimedLimiter(rate, 0.0)
+    now = 0.0
+    for wanted in sends:
+        now += 0.02
+        n = min(wanted, limiter.available(now))
+        limiter.sent(n, now)
+        limiter.answered(n, now)
+    soon = limiter.within(now, ahead)
+    assert abs(soon - limiter.available(now + ahead)) <= 1, "but for rounding"
 
 
 @given(rate=st.integers(2, 2_000), rtt=st.sampled_from([0.001, 0.02, 0.2]))

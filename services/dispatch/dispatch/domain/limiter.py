@@ -69,6 +69,21 @@ class ResponseTimedLimiter:
         self._refill(now)
         return max(0, min(self.effective(now) - self.live(now), int(self._credit + 1e-9)))
 
+    def within(self, now: float, ahead_s: float) -> int:
+        """Return how many may be sent by ``now + ahead_s`` if nothing else happens; sends and changes nothing."""
+        ready = self.available(now)
+        at = now + ahead_s
+        if at < self._paused_until:
+            return ready
+        rate = self.effective(now)
+        freed = 0
+        for leaves, count in self._leaving:
+            if leaves > at:
+                break
+            freed += count
+        credit = min(max(1.0, rate * BURST_S), self._credit + ahead_s * rate)
+        return max(ready, min(rate - self.live(now) + freed, int(credit + 1e-9)))
+
     def effective(self, now: float) -> int:
         """Return the rate after slow-down, in messages a second."""
         if self._factor < 1.0:

@@ -120,7 +120,7 @@ class Digest:
                     for event in run:
                         self._on_other(link, session, connection, event, draft, acks)
         for link in self._links.values():
-            link.settle(now)
+            link.settle()
         for flight, place in unsent:
             self._settle(flight).unsent.append(place)
         for flight, place in rejected:
@@ -149,9 +149,10 @@ class Digest:
                 for answer in run:
                     self._on_answer(link, session, answer)
                 continue
-            accepted = [(answer.token & PLACE, 0, answer.message_id) for answer in run]
-            link.accept(len(accepted))
-            self._settle(flight, len(accepted))
+            yes = list(run)
+            accepted = [(answer.token & PLACE, 0, answer.message_id) for answer in yes]
+            link.accept(len(yes), yes[-1].at)
+            self._settle(flight, len(yes))
             flight.answers += accepted
             forms = self._book.remember(flight, accepted)
             if self._pending:
@@ -167,7 +168,7 @@ class Digest:
         outcome = answer.outcome
         found = self._book.find(answer.token)
         if outcome is Outcome.OK:
-            link.accept(1)
+            link.accept(1, answer.at)
         else:
             link.judge(answer, self._now)
         if found is None:

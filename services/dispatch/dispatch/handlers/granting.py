@@ -26,6 +26,10 @@ from servicekit.clock import Clock
 COARSE = 4
 """Bulk waits for a quarter of its window: a grant costs the same for three messages as for twenty, here and in whoever reads of it."""
 
+AHEAD_S = 0.01
+"""What may go out so soon is granted now: it is durable, and waits in its session, when its moment comes (the pump asks the limiter
+again before it writes)."""
+
 TURN_MESSAGES = 100
 """Messages encoded in one turn of the loop (architecture.md, "Priority")."""
 
@@ -64,7 +68,7 @@ class Granter:
         flights: list[tuple[SlotSession, Flight]] = []
         if not sessions or not link.eligible or not link.loaded():
             return flights
-        budget = link.limiter.available(now) - sum(len(s.backlog) for s in sessions)
+        budget = link.limiter.within(now, AHEAD_S) - sum(len(s.backlog) for s in sessions)
         quiet = bool(self._quiet.ends_at(now_ms)) if len(link.queues[MARKETING]) else False
         closing = Closing()
         turn = 0

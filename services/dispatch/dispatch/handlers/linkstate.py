@@ -55,7 +55,7 @@ class LinkState:
         """Most of a session's window each class may use (architecture.md, "Priority")."""
         self.submitted = [metrics.SUBMITTED.labels(config.name, lane.value) for lane in LANES]
         self.receipts_matched = metrics.RECEIPTS.labels(config.name, "matched")
-        self._accepted = 0
+        self._accepted: list[tuple[float, int]] = []
         self.answered = {outcome: metrics.ANSWERED.labels(config.name, outcome.value) for outcome in Outcome}
 
     @property
@@ -98,20 +98,22 @@ class LinkState:
 
     def judge(self, answer: Answered, now: float) -> None:
         """Let the limiter learn from an answer that is not plainly accepted."""
-        self.settle(now)
+        self.settle()
         self.answered[answer.outcome].inc()
         self.limiter.answered(1, now)
         if answer.outcome is Outcome.THROTTLED:
             self.limiter.throttled(now)
 
-    def accept(self, count: int) -> None:
-        """Count accepted answers; `settle` tells the limiter of all of a cycle at once."""
-        self._accepted += count
+    def accept(self, count: int, at: float) -> None:
+        """Count accepted answers read at ``at``; `settle` tells the limiter of those of a cycle."""
+        self._accepted.append((at, count))
 
-    def settle(self, now: float) -> None:
-        """Tell the limiter of accepted answers read up to ``now`` (a little late, which only errs on the slow side)."""
-        if self._accepted:
-            count, self._accepted = self._accepted, 0
-            self.limiter.answered(count, now)
-            self.limiter.accepted()
-            self.answered[Outcome.OK].inc(count)
+    def settle(self) -> None:
+        """Tell the limiter of the accepted answers, each since when it was read: what a cycle takes is no part of the round trip."""
+        if not self._accepted:
+            return
+        accepted, self._accepted = self._accepted, []
+        for at, count in accepted:
+            self.limiter.answered(count, at)
+        self.limiter.accepted()
+        self.answered[Outcome.OK].inc(sum(count for _, count in accepted))

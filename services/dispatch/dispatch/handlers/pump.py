@@ -27,7 +27,7 @@ from dispatch.domain.work import Flight
 from dispatch.handlers import tracing
 from dispatch.handlers.claiming import VERIFICATION, Claimer
 from dispatch.handlers.digest import Acks, Digest
-from dispatch.handlers.granting import TURN_MESSAGES, Granter
+from dispatch.handlers.granting import AHEAD_S, TURN_MESSAGES, Granter
 from dispatch.handlers.linkstate import LinkState
 from dispatch.handlers.publishing import Publisher
 from dispatch.store.journal import Draft, Ids, StaleError, stale_items
@@ -85,7 +85,6 @@ class Pump:
         self._unsent: list[tuple[Flight, int]] = []
         self._rejected: list[tuple[Flight, int]] = []
         self._idle = asyncio.Event()
-        self._epochs_seen: dict[tuple[str, int], int] = {}
 
     # What others call -------------------------------------------------------------------------------------------------
 
@@ -153,10 +152,14 @@ class Pump:
         now = self._clock.monotonic()
         timeout = IDLE_S
         for link in self.links.values():
-            if link.loaded() or any(s.backlog for s in link.sessions.values()):
+            backlog = any(s.backlog for s in link.sessions.values())
+            if link.loaded() or backlog:
                 at = link.limiter.next_at(now)
                 if at is not None and link.sendable(now) and self._room(link):
-                    timeout = min(timeout, max(BLOCKED_S if link.idle_pass and at <= now else 0.0, at - now))
+                    grant_at = at - (0.0 if backlog else AHEAD_S)
+                    timeout = min(
+                        timeout, max(BLOCKED_S if link.idle_pass and grant_at <= now else 0.0, grant_at - now)
+                    )
                 else:
                     timeout = min(timeout, BLOCKED_S)
         if not self._wake.is_set() and timeout > 0:
@@ -252,10 +255,7 @@ class Pump:
             self._publisher.offer(draft.events)
         if draft.renewed:
             self.claimer.hint((row[3], row[2]) for row in draft.renewed if row[6] <= now_ms)
-        for link in self.links.values():
-            for session in link.sessions.values():
-                if session.backlog:
-                    self._write_backlog(link, session)
+        self._write_backlogs()
         turn = 0
         for session, flight in flights:
             self.book.add(flight)
@@ -282,11 +282,21 @@ class Pump:
             self._unsent += [(flight, place) for place in range(len(batch))]
             self._wake.set()
             return
-        allowed = 0 if session.backlog else link.limiter.available(now)
+        code = flight.head.lane == VERIFICATION
+        allowed = link.limiter.available(now) if code or not session.backlog else 0
         if allowed < len(batch):
-            session.backlog.extend(batch[allowed:])
+            if code:  # before whatever waits there of other classes
+                session.backlog.extendleft(reversed(batch[allowed:]))
+            else:
+                session.backlog.extend(batch[allowed:])
             batch = batch[:allowed]
         self._submit(link, session, batch, flight.head.lane)
+
+    def _write_backlogs(self) -> None:
+        for link in self.links.values():
+            for session in link.sessions.values():
+                if session.backlog:
+                    self._write_backlog(link, session)
 
     def _write_backlog(self, link: LinkState, session: SlotSession) -> None:
         now = self._clock.monotonic()
