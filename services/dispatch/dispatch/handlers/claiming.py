@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 import asyncpg
 import msgspec
@@ -134,6 +134,8 @@ class Claimer:
         self._quiet = quiet
         self._wake_pump = wake_pump
         self._hint = asyncio.Event()
+        self._code_hint = asyncio.Event()
+        self._codes = asyncio.Lock()
         self._stopping = False
         self._lost_sight = False
         self._looked_at = float("-inf")
@@ -145,6 +147,8 @@ class Claimer:
             for link in self._links.values():
                 if link.config.group == grp:
                     link.due[lane] = True
+            if lane == VERIFICATION:
+                self._code_hint.set()
         self._hint.set()
 
     def recheck(self, link: LinkState, work: Work) -> None:
@@ -153,31 +157,48 @@ class Claimer:
         self._hint.set()
 
     async def run(self) -> None:
-        """Claim for ever."""
+        """Claim for ever: codes beside everything else, whose rounds are many statements long."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._repeat(self._code_round, self._code_hint))
+            group.create_task(self._repeat(self._round, self._hint))
+
+    async def _repeat(self, claim: Callable[[], Awaitable[bool]], hint: asyncio.Event) -> None:
         while not self._stopping:
             try:
-                if self._lost_sight:
-                    await self._give_all_back()
-                busy = await self._round()
+                busy = await claim()
             except OUTAGES as error:
                 # What the lost statement claimed is ours in the table and unknown here: all is given back and claimed anew.
                 log.warning("claimer_waiting", reason=str(error))
                 self._lost_sight = True
+                self._hint.set()
                 busy = False
             if not busy:
                 try:
                     async with asyncio.timeout(POLL_S):
-                        await self._hint.wait()
+                        await hint.wait()
                 except TimeoutError:
                     pass
-            self._hint.clear()
+            hint.clear()
 
     def stop(self) -> None:
         """Claim nothing more."""
         self._stopping = True
         self._hint.set()
+        self._code_hint.set()
+
+    async def _code_round(self) -> bool:
+        found = False
+        async with self._codes:
+            if not self._lost_sight:
+                for link in list(self._links.values()):
+                    found |= await self._claim_for(link, VERIFICATION)
+        if found:
+            self._wake_pump()
+        return found
 
     async def _round(self) -> bool:
+        if self._lost_sight:
+            await self._give_all_back()
         found = False
         for link in list(self._links.values()):
             await self._give_back_idle(link)
@@ -187,7 +208,7 @@ class Claimer:
             link.queues[work.release.head.lane].add(work)
             found = True
         await self._look()
-        for lane in range(len(LANES)):
+        for lane in range(VERIFICATION + 1, len(LANES)):
             for link in list(self._links.values()):
                 found |= await self._claim_for(link, lane)
         if found:
@@ -205,11 +226,12 @@ class Claimer:
             self.hint(await queue.peek(self._database, sorted(groups)))
 
     async def _give_all_back(self) -> None:
-        for link in self._links.values():
-            link.drop_work()
-            for slot in list(link.sessions):
-                await queue.unclaim(self._database, link.name, slot)
-        self._lost_sight = False
+        async with self._codes:  # no claim of codes is under way meanwhile
+            for link in self._links.values():
+                link.drop_work()
+                for slot in list(link.sessions):
+                    await queue.unclaim(self._database, link.name, slot)
+            self._lost_sight = False
 
     async def _give_back_idle(self, link: LinkState) -> None:
         """Give back what this link cannot send for now, so that others can: no session, suspended, or quiet hours."""
