@@ -33,8 +33,10 @@ MAX_BATCH = 2_000
 MAX_COMMITS = 3
 """Commits of codes under way at once: while one waits for the disk the next is prepared."""
 PATIENCE = 2.5
-"""Other classes gather so many times longer, and for as long as the commit before takes: every later stage pays by the chunk, so
-under load few large ones carry several times more than many small ones."""
+"""Messages of other classes gather so many times longer."""
+SPACING_S = 0.025
+"""Least time between their commits, which also wait for the one before: every later stage pays by the chunk, some 8 ms of CPU over all of
+them, so a steady stream comes in few large ones.  A message that comes by itself does not wait for this."""
 
 log = structlog.get_logger()
 
@@ -64,9 +66,11 @@ class _Draft:
 class _Line:
     """Messages that wait together, and the commits that take them."""
 
-    def __init__(self, gather_s: float, most_commits: int) -> None:
+    def __init__(self, gather_s: float, most_commits: int, spacing_s: float = 0.0) -> None:
         self.gather_s = gather_s
         self.most_commits = most_commits
+        self.spacing_s = spacing_s
+        self.flushed_at = float("-inf")
         self.pending: list[Waiting] = []
         self.timer: asyncio.TimerHandle | None = None
         self.commits: set[asyncio.Task[None]] = set()
@@ -98,7 +102,7 @@ class SingleAccepter:
         self._publish = publish
         self._max_pending = max_pending
         self._codes = _Line(gather_s, MAX_COMMITS)
-        self._others = _Line(gather_s * PATIENCE, 1)
+        self._others = _Line(gather_s * PATIENCE, 1, SPACING_S)
 
     @property
     def pending(self) -> int:
@@ -116,7 +120,7 @@ class SingleAccepter:
         line = self._codes if single.head.lane is Lane.VERIFICATION else self._others
         line.pending.append(Waiting(single, key_id, idem_key, body_digest, target_id, traceparent, future))
         if line.timer is None and len(line.commits) < line.most_commits:
-            line.timer = loop.call_later(line.gather_s, self._flush, line)
+            self._flush_later(line, line.gather_s)
         return future
 
     async def drain(self) -> None:
@@ -128,8 +132,13 @@ class SingleAccepter:
                 self._flush(line)
                 await asyncio.gather(*line.commits, return_exceptions=True)
 
+    def _flush_later(self, line: _Line, after_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        line.timer = loop.call_at(max(loop.time() + after_s, line.flushed_at + line.spacing_s), self._flush, line)
+
     def _flush(self, line: _Line) -> None:
         line.timer = None
+        line.flushed_at = asyncio.get_running_loop().time()
         while line.pending and len(line.commits) < line.most_commits:
             batch, line.pending = line.pending[:MAX_BATCH], line.pending[MAX_BATCH:]
             task = asyncio.get_running_loop().create_task(self._commit(batch), name="commit-singles")
@@ -143,7 +152,7 @@ class SingleAccepter:
             # A fault of ours was handed to everybody who waited, and is logged where it is answered.
             task.exception()
         if line.pending and line.timer is None:
-            self._flush(line)
+            self._flush_later(line, 0.0)
 
     async def _commit(self, batch: list[Waiting]) -> None:
         """Commit the batch and answer everybody in it; every way out of here answers."""
