@@ -145,13 +145,23 @@ class Worker:
         """Return the consumers of releases, of cancels and of questions for what the bus lost."""
         suffix = self.settings.group_suffix
         return [
-            ("releases", self._consumer(f"dispatch{suffix}", topics.topics_of(topics.RELEASED), self.intake)),
+            # Intake keeps nothing across awaits that another batch may not see, so a code need not wait for bulk in hand.
+            (
+                "releases",
+                self._consumer(f"dispatch{suffix}", topics.topics_of(topics.RELEASED), self.intake, overlap=True),
+            ),
             ("cancels", self._consumer(f"dispatch.cancel{suffix}", [topics.CANCELLED], self.cancel)),
             ("missed", self._consumer(f"dispatch.missed{suffix}", [topics.MISSED], self.repeater, QUESTIONS)),
         ]
 
     def _consumer(
-        self, group: str, names: Sequence[str], handler: StatefulHandler, limits: Limits | None = None
+        self,
+        group: str,
+        names: Sequence[str],
+        handler: StatefulHandler,
+        limits: Limits | None = None,
+        *,
+        overlap: bool = False,
     ) -> Consumer:
         return Consumer(
             bootstrap_servers=self.settings.kafka_bootstrap_servers,
@@ -161,6 +171,7 @@ class Worker:
             producer=self.producer,
             database=self.database,
             limits=limits,
+            overlap_lanes=overlap,
             instance=self.settings.instance,
             state_dir=self.settings.state_dir,
         )

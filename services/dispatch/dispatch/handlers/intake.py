@@ -5,6 +5,7 @@ Dispatch submits nothing that is not a `ChunkReleased` recorded here.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 from bus.handling import Effect
@@ -13,7 +14,7 @@ from contracts.envelope import partition_key
 from contracts.events.dispatch import CloseCause
 from contracts.events.review import ChunkReleased
 from contracts.ids import IdError, epoch_ms_of
-from contracts.lanes import LANES
+from contracts.lanes import LANES, Lane
 from dispatch import metrics
 from dispatch.domain import outcomes
 from dispatch.domain.outcomes import Outgoing
@@ -26,6 +27,10 @@ from servicekit.clock import Clock
 from servicekit.database import Connection
 
 MAX_KNOWN_PORTS = 100_000
+
+PACE_S = 10e-6
+"""Seconds of rest a message of bulk: 100,000 messages a second come in at most, several times what a worker sends, and a file of a
+million does not take the process for itself while codes are on their way."""
 
 
 class Taken:
@@ -84,9 +89,12 @@ class Intake:
         return Effect(invalid=invalid, note=taken)
 
     async def committed(self, batch: Batch, effect: Effect) -> None:
-        """Publish and wake at once."""
-        del batch
-        self._on_taken(effect.note)
+        """Publish and wake at once; then leave the loop to the sessions for as long as taking bulk in kept it."""
+        taken: Taken = effect.note
+        self._on_taken(taken)
+        if batch.lane is not Lane.VERIFICATION:
+            messages = sum(len(release.chunk.recipients) for release, _ in taken.releases)
+            await asyncio.sleep(messages * PACE_S)
 
     async def _take(
         self, tx: Connection, record: Record, released: ChunkReleased, now_ms: int
