@@ -1,12 +1,14 @@
 """Receipts that matched nothing in memory: looked up in the journal, then among the uncertain, then kept, listed and tried again.
 
-One row at a time is settled in a transaction of its own; which worker does it does not matter.
+Where several workers have sessions of one link, most receipts come to another one than their answers did, so they are settled by
+hundreds; which worker does it does not matter.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from uuid import UUID
 
 import asyncpg
 import structlog
@@ -30,11 +32,13 @@ from servicekit.telemetry import traceparent_of
 log = structlog.get_logger()
 
 INTERVAL_S = 0.5
-BATCH = 200
+BATCH = 1_000
 FIRST_MS = 1_000
 MOST_MS = 600_000
 AROUND_MS = 15 * 60_000
 """How far a carrier's clock may be off: the journal is searched so far around the submit time the receipt tells."""
+LATELY_MS = 60_000
+"""A receipt is first looked for among the answers of the minute before it came, where nearly all are."""
 
 _DUE = """
 select * from receipt_pending where link = any($1) and next_at <= $2 order by next_at limit $3 for update skip locked
@@ -45,8 +49,16 @@ select a.id, a.release_id, a.indices[x.o] index, a.segs[x.o] seg, a.totals[x.o] 
 from answer a cross join unnest(a.carrier_ids) with ordinality x (cid, o)
 where a.link = $1 and a.at between $2 and $3 and ltrim(lower(x.cid), '0') = any($4::text[])
 """
+_RELEASES = """
+select release_id, chunk_id, tenant, enterprise, ekey, lane, traceparent from release where release_id = any($1)
+"""
 _REPORTED = """
-select 1 from report r cross join unnest(r.indices, r.segs) x (i, s) where r.chunk_id = $1 and x.i = $2 and x.s = $3 limit 1
+select r.chunk_id, x.i, x.s from report r cross join unnest(r.indices, r.segs) x (i, s)
+join unnest($1::uuid[], $2::int2[], $3::int2[]) w (chunk_id, i, s) on w.chunk_id = r.chunk_id and w.i = x.i and w.s = x.s
+where r.chunk_id = any($1)
+"""
+_LATER = """
+update receipt_pending p set tries = tries + 1, next_at = u.at from unnest($1::int8[], $2::int8[]) u (id, at) where p.id = u.id
 """
 _CANDIDATES = """
 select * from uncertain where link = $1 and recipient = $2 and ($3 = '' or sender = $3) and resolved = '' and at between $4 and $5
@@ -106,33 +118,43 @@ class Resolver:
         return len(rows)
 
     async def _link(self, tx: Connection, link: str, rows: list[asyncpg.Record], now_ms: int) -> list[Outgoing]:
-        found = await self._journal(tx, link, rows, now_ms)
-        events: list[Outgoing] = []
+        lately = [row for row in rows if not row["tries"]]
+        found = await self._journal(tx, link, lately, now_ms, since_ms=LATELY_MS)
+        hits = [(row, hit) for row in lately if (hit := _certain(row, found)) is not None]
+        seen = {row["id"] for row, _ in hits}
+        tried = [row for row in rows if row["tries"]]
+        found = await self._journal(tx, link, tried, now_ms)
+        hits += [(row, hit) for row in tried if (hit := _believed(row, found)) is not None]
+        seen |= {row["id"] for row, _ in hits}
+        events, settled = await self._by_id(tx, link, hits, now_ms)
         for row in rows:
-            hit = _believed(row, found)
-            made = await self._by_id(tx, row, hit, now_ms) if hit else await self._by_candidate(tx, row, now_ms)
-            if made is None:
-                delay = min(MOST_MS, FIRST_MS << min(row["tries"], 12))
-                await tx.execute(
-                    "update receipt_pending set tries = tries + 1, next_at = $2 where id = $1",
-                    row["id"],
-                    now_ms + delay,
-                )
-                continue
-            events += made
-            await tx.execute("delete from receipt_pending where id = $1", row["id"])
-            self._settled(link, row["id"], row["ids"])
+            if row["id"] not in seen and (made := await self._by_candidate(tx, row, now_ms)) is not None:
+                events += made
+                settled.add(row["id"])
+        left = [row for row in rows if row["id"] not in settled]
+        if left:
+            later = [now_ms + min(MOST_MS, FIRST_MS << min(row["tries"], 12)) for row in left]
+            await tx.execute(_LATER, [row["id"] for row in left], later)
+        if settled:
+            await tx.execute("delete from receipt_pending where id = any($1)", sorted(settled))
+            for row in rows:
+                if row["id"] in settled:
+                    self._settled(link, row["id"], row["ids"])
         return events
 
     async def _journal(
-        self, tx: Connection, link: str, rows: list[asyncpg.Record], now_ms: int
+        self, tx: Connection, link: str, rows: list[asyncpg.Record], now_ms: int, *, since_ms: int = 0
     ) -> dict[str, list[asyncpg.Record]]:
+        """Return the journal's segments by the ids of receipts: of the last ``since_ms`` before they came, or of all that is possible."""
         forms = sorted({form for row in rows for form in row["ids"] if form != "-"})
         if not forms:
             return {}
-        oldest = min((row["submitted_at"] or 0) for row in rows)
         hours = int(self._configs[link].receipt_hours * 3_600_000)
-        since = oldest - AROUND_MS if oldest else now_ms - hours
+        if since_ms:
+            since = min(row["received_at"] for row in rows) - since_ms
+        else:
+            oldest = min((row["submitted_at"] or 0) for row in rows)
+            since = oldest - AROUND_MS if oldest else now_ms - hours
         hits = await tx.fetch(_IN_JOURNAL, link, max(since, now_ms - hours), now_ms + AROUND_MS, forms)
         result: dict[str, list[asyncpg.Record]] = {}
         for hit in hits:
@@ -140,20 +162,28 @@ class Resolver:
         return result
 
     async def _by_id(
-        self, tx: Connection, row: asyncpg.Record, hit: asyncpg.Record, now_ms: int
-    ) -> list[Outgoing] | None:
-        stored = await tx.fetchrow(
-            "select release_id, chunk_id, tenant, enterprise, ekey, lane, traceparent from release where release_id = $1",
-            hit["release_id"],
-        )
-        if stored is None:
-            return None
-        head = head_of(stored)
-        if await tx.fetchval(_REPORTED, head.chunk_id, hit["index"], hit["seg"]):
-            metrics.RECEIPTS.labels(row["link"], "repeated").inc()
-            return []
-        metrics.RECEIPTS.labels(row["link"], "journal").inc()
-        return [await self._report(tx, head, row, hit, "journal", now_ms)]
+        self, tx: Connection, link: str, hits: list[tuple[asyncpg.Record, asyncpg.Record]], now_ms: int
+    ) -> tuple[list[Outgoing], set[int]]:
+        """Report segments found by their ids, those of a release together; return events and the receipts that are settled."""
+        stored = await tx.fetch(_RELEASES, sorted({hit["release_id"] for _, hit in hits})) if hits else []
+        heads = {row["release_id"]: head_of(row) for row in stored}
+        known = [(row, hit) for row, hit in hits if hit["release_id"] in heads]
+        if not known:
+            return [], set()
+        places = [(UUID(heads[hit["release_id"]].chunk_id), hit["index"], hit["seg"]) for _, hit in known]
+        reported = {tuple(row) for row in await tx.fetch(_REPORTED, *map(list, zip(*places, strict=True)))}
+        fresh: dict[str, list[tuple[asyncpg.Record, asyncpg.Record]]] = {}
+        for (row, hit), place in zip(known, places, strict=True):
+            if place in reported:
+                metrics.RECEIPTS.labels(link, "repeated").inc()
+            else:
+                reported.add(place)
+                fresh.setdefault(hit["release_id"], []).append((row, hit))
+        events = []
+        for release_id, pairs in fresh.items():
+            metrics.RECEIPTS.labels(link, "journal").inc(len(pairs))
+            events.append(await self._report(tx, heads[release_id], pairs, "journal", now_ms))
+        return events, {row["id"] for row, _ in known}
 
     async def _by_candidate(self, tx: Connection, row: asyncpg.Record, now_ms: int) -> list[Outgoing] | None:
         """An uncertain segment has no carrier id: only when exactly one fits by link, recipient, sender and time.
@@ -179,7 +209,7 @@ class Resolver:
         metrics.RECEIPTS.labels(row["link"], "candidate").inc()
         head = head_of(stored)
         accepted = self._accepted(row, one, stored, now_ms)
-        report = await self._report(tx, head, row, one, "candidate", now_ms)
+        report = await self._report(tx, head, [(row, one)], "candidate", now_ms)
         return [outcomes.outcome(head, accepted, f"answered-uncertain-{one['id']}", 0, now_ms), report]
 
     def _accepted(
@@ -211,26 +241,27 @@ class Resolver:
         )
 
     async def _report(
-        self, tx: Connection, head: Head, row: asyncpg.Record, segment: asyncpg.Record, found: str, now_ms: int
+        self, tx: Connection, head: Head, pairs: list[tuple[asyncpg.Record, asyncpg.Record]], found: str, now_ms: int
     ) -> Outgoing:
-        index, seg, total = segment["index"], segment["seg"], segment["total"]
+        """Store receipts of one release and return the event; ``pairs`` are receipts with their segments."""
+        row = pairs[0][0]
         await tx.execute(
             "insert into report (id, link, chunk_id, at, indices, segs, states, codes) values ($1, $2, $3, $4, $5, $6, $7, $8)",
             row["id"],
             row["link"],
             head.chunk_id,
             now_ms,
-            [index],
-            [seg],
-            [row["state"]],
-            [row["code"]],
+            [segment["index"] for _, segment in pairs],
+            [segment["seg"] for _, segment in pairs],
+            [receipt["state"] for receipt, _ in pairs],
+            [receipt["code"] for receipt, _ in pairs],
         )
         event = outcomes.reported(
             head,
             row["link"],
             row["id"],
             now_ms,
-            [(index, seg, total, SegmentState(row["state"]), row["code"], row["done_at"])],
+            [(s["index"], s["seg"], s["total"], SegmentState(r["state"]), r["code"], r["done_at"]) for r, s in pairs],
         )
         # The journal does not say which submit it was: the receipt hangs under the taking in of the release.
         span = tracing.receipt(
@@ -240,6 +271,15 @@ class Resolver:
             return outcomes.outcome(head, event, f"reported-{row['id']}", 0, now_ms)
         self._spans.append(span)
         return outcomes.outcome(head, event, f"reported-{row['id']}", 0, now_ms, traceparent_of(span))
+
+
+def _certain(row: asyncpg.Record, found: dict[str, list[asyncpg.Record]]) -> asyncpg.Record | None:
+    """Return the segment of a late answer whose id and recipient are the receipt's."""
+    for form in row["ids"]:
+        for hit in found.get(form, []):
+            if same_number(hit["recipient"], row["recipient"]):
+                return hit
+    return None
 
 
 def _believed(row: asyncpg.Record, found: dict[str, list[asyncpg.Record]]) -> asyncpg.Record | None:
