@@ -66,7 +66,7 @@ class Behaviour:
         """Look once at what cannot change from submit to submit."""
         faults = self.faults
         self.takes_all = not any(getattr(faults, name) for name in _DENIALS)
-        """Whether every submit is accepted and answered at once, its receipt later."""
+        """Whether every submit is accepted: its fate need not be asked for."""
         self._same_plan: ReceiptPlan | None = None
         if faults.receipts and not any(getattr(faults, name) for name in _CHANCES):
             delivered = ReportState.DELIVERED

@@ -214,24 +214,13 @@ class Gateway:
 
     def take(self, connection: Connection, received: events.SubmitReceived, now: float) -> None:
         """Decide one submit, answer it now or later, and plan its receipts."""
-        stats, behaviour, faults = connection.stats, self.behaviour, self.behaviour.faults
+        stats, behaviour = connection.stats, self.behaviour
         counts, submit = stats.counts, received.submit
         counts["submits"] += 1
-        if behaviour.takes_all:
-            self._take_calmly(connection, received, now)
-            return
-        in_last_second = stats.accept_rate.within_last_second(now) if faults.rate_limit else 0
-        fate = behaviour.fate(in_last_second, connection.waiting)
         stats.submit_rate.add(now)
-        if fate is Fate.IGNORE:
-            counts["unanswered"] += 1
-            return
-        if fate is not Fate.ACCEPT:
-            self._reject(connection, received.handle, fate, now)
+        if not behaviour.takes_all and not self._lets_in(connection, received.handle, now):
             return
         counts["accepted"] += 1
-        if faults.rate_limit:
-            stats.accept_rate.add(now)
         message_id = self.new_message_id(received.frame)
         self._count_content(connection.account, submit)
         plan = behaviour.receipt(submit.destination) if submit.wants_report else None
@@ -250,17 +239,18 @@ class Gateway:
         if plan is not None and not early:
             self._plan_receipts(connection, submit, message_id, plan, now + latency + plan.delay_s)
 
-    def _take_calmly(self, connection: Connection, received: events.SubmitReceived, now: float) -> None:
-        """As `take`, where nothing is ever refused, late, early or unanswered."""
-        submit = received.submit
-        connection.stats.submit_rate.add(now)
-        connection.stats.counts["accepted"] += 1
-        message_id = self.new_message_id(received.frame)
-        self._count_content(connection.account, submit)
-        plan = self.behaviour.receipt(submit.destination) if submit.wants_report else None
-        if plan is not None:
-            self._plan_receipts(connection, submit, message_id, plan, now + plan.delay_s)
-        connection.answers.append((received.handle, 0, message_id))
+    def _lets_in(self, connection: Connection, handle: int, now: float) -> bool:
+        """Whether a submit is accepted; one that is not is counted, and answered unless it is ignored."""
+        stats, faults = connection.stats, self.behaviour.faults
+        in_last_second = stats.accept_rate.within_last_second(now) if faults.rate_limit else 0
+        fate = self.behaviour.fate(in_last_second, connection.waiting)
+        if fate is Fate.IGNORE:
+            stats.counts["unanswered"] += 1
+        elif fate is not Fate.ACCEPT:
+            self._reject(connection, handle, fate, now)
+        elif faults.rate_limit:
+            stats.accept_rate.add(now)
+        return fate is Fate.ACCEPT
 
     def _reject(self, connection: Connection, handle: int, fate: Fate, now: float) -> None:
         counts, faults = connection.stats.counts, self.behaviour.faults

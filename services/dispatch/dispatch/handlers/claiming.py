@@ -63,7 +63,7 @@ def unpack(payload: bytes) -> Chunk:
 
 
 def head_of(row: asyncpg.Record) -> Head:
-    """Return what outlives the payload, of a `release` row read without it."""
+    """Return what outlives the payload, of a `release` row, whether read with it or not."""
     return Head(
         row["release_id"],
         row["chunk_id"].hex,
@@ -77,17 +77,7 @@ def head_of(row: asyncpg.Record) -> Head:
 
 def release_of(row: asyncpg.Record) -> Release:
     """Return the release of a `release` row."""
-    chunk = unpack(row["payload"])
-    head = Head(
-        row["release_id"],
-        chunk.chunk_id,
-        row["tenant"],
-        row["enterprise"],
-        row["ekey"],
-        row["lane"],
-        row["traceparent"],
-    )
-    return Release(head, chunk)
+    return Release(head_of(row), unpack(row["payload"]))
 
 
 class ReleaseCache:

@@ -16,7 +16,7 @@ from dispatch import metrics
 from dispatch.domain import outcomes
 from dispatch.domain.linkconfig import LinkConfig
 from dispatch.domain.outcomes import Outgoing
-from dispatch.domain.work import Head
+from dispatch.handlers.claiming import head_of
 from dispatch.store.journal import OUTAGES
 from dispatch.store.outbox import insert_events
 from servicekit.clock import Clock
@@ -113,14 +113,6 @@ class Overdue:
         if not missing:
             return []
         metrics.CLOSED.labels(CloseCause.NO_RECEIPT.value).inc(len(missing))
-        head = Head(
-            row["release_id"],
-            row["chunk_id"].hex,
-            row["tenant"],
-            row["enterprise"],
-            row["ekey"],
-            row["lane"],
-            row["traceparent"],
-        )
+        head = head_of(row)
         event = outcomes.closed(head, now_ms, missing, CloseCause.NO_RECEIPT)
         return [outcomes.outcome(head, event, f"no-receipt-{row['id']}", 0, now_ms)]
