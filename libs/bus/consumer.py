@@ -206,13 +206,15 @@ class Consumer:
     async def _leave(self, kafka: AIOKafkaConsumer) -> None:
         self._gate.clear()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), DRAIN_S)
+            async with asyncio.timeout(DRAIN_S):
+                await self._idle.wait()
         await self._settle_all(kafka)
 
     async def _disconnect(self, kafka: AIOKafkaConsumer) -> None:
         # Leaving needs the coordinator; without one there is nobody to tell, and the session times out by itself.
         with suppress(TimeoutError):
-            await asyncio.wait_for(kafka.stop(), 5)
+            async with asyncio.timeout(5):
+                await kafka.stop()
             self._predecessor.forget()
 
     # -- fetching
@@ -269,7 +271,8 @@ class Consumer:
         self._gate.clear()
         self._joined_at = time.monotonic()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), DRAIN_S)
+            async with asyncio.timeout(DRAIN_S):
+                await self._idle.wait()
         self._generation += 1
         if self._intake.partitions:
             await self._settle_all(kafka)
@@ -304,7 +307,8 @@ class Consumer:
                 await self._handle(kafka, raws)
                 continue
             try:
-                await asyncio.wait_for(wake.wait(), self._patience(track, later, now))
+                async with asyncio.timeout(self._patience(track, later, now)):
+                    await wake.wait()
             except TimeoutError:
                 await self._settle_track(kafka, track)
 
@@ -415,8 +419,10 @@ class Consumer:
     async def _settle_all(self, kafka: AIOKafkaConsumer) -> None:
         """Store and commit everything that is complete; what cannot be stored now is redelivered, which is harmless."""
         try:
-            await asyncio.wait_for(self._strategy.settle(self._intake.partitions.values()), 5)
-            await asyncio.wait_for(self._commit(kafka), 5)
+            async with asyncio.timeout(5):
+                await self._strategy.settle(self._intake.partitions.values())
+            async with asyncio.timeout(5):
+                await self._commit(kafka)
         except (Fenced, DatabaseUnavailable, TimeoutError) as error:
             log.warning("offsets_left_behind", group=self.group, reason=type(error).__name__)
 

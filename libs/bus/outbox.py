@@ -145,7 +145,8 @@ class Relay(Generic[Row]):
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
 
 
 class Sweeper(Relay[Row]):

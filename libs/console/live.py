@@ -59,7 +59,8 @@ class Hub:
             yield b"retry: 1000\n\nevent: hello\ndata: 1\n\n"
             while not self._closing:
                 try:
-                    await asyncio.wait_for(event.wait(), BEAT_S)
+                    async with asyncio.timeout(BEAT_S):
+                        await event.wait()
                 except TimeoutError:
                     yield b": beat\n\n"
                     continue

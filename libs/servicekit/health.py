@@ -88,7 +88,8 @@ class Health:
 
 async def _ask(probe: Probe) -> str | None:
     try:
-        return await asyncio.wait_for(probe(), PROBE_TIMEOUT_S)
+        async with asyncio.timeout(PROBE_TIMEOUT_S):
+            return await probe()
     except TimeoutError:
         return f"no answer within {PROBE_TIMEOUT_S:g} s"
     except Exception as error:  # noqa: BLE001 - a probe's own fault is an answer too: not ready, and why.

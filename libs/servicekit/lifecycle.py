@@ -265,7 +265,8 @@ async def _watch_loop(runtime: Runtime) -> None:
 
 async def _bounded(name: str, work: Work, seconds: float) -> None:
     try:
-        await asyncio.wait_for(work(), seconds)
+        async with asyncio.timeout(seconds):
+            await work()
     except TimeoutError:
         log.warning("shutdown_phase_late", phase=name, after_s=seconds)
     except Exception as error:

@@ -287,7 +287,8 @@ class Supervisor:
 
     async def _await_owner(self) -> None:
         try:
-            await asyncio.wait_for(self._owned.wait(), OWNER_TIMEOUT_S)
+            async with asyncio.timeout(OWNER_TIMEOUT_S):
+                await self._owned.wait()
         except TimeoutError:
             self.stop.set()
 

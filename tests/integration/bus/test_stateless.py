@@ -181,6 +181,21 @@ async def test_a_fault_of_ours_ends_the_process_and_the_records_come_again(bench
     await wait_until(lambda: len(handler.seen) == 20)
 
 
+async def test_a_fault_in_one_lane_ends_the_process_although_others_wait(bench, make_event):
+    lanes = [bench.topic(lane) for lane in ("verification", "notice", "internal", "marketing")]
+    await bench.topics(*lanes)
+
+    class Faulty:
+        async def handle(self, batch: Batch) -> list[Invalid]:
+            await asyncio.sleep(0)
+            raise ZeroDivisionError
+
+    running = bench.start(bench.consumer(Faulty(), lanes, overlap_lanes=True))
+    await bench.producer.send_batch([make_event(lanes[0], 1)])
+    with pytest.raises(ZeroDivisionError):
+        await asyncio.wait_for(running, 30)
+
+
 @pytest.mark.parametrize("overlap", [False, True])
 async def test_a_code_waits_for_at_most_one_bulk_batch(bench, make_event, wait_until, overlap):
     bulk, codes = bench.topic("marketing"), bench.topic("verification")

@@ -61,7 +61,8 @@ class Clerk:
                 self._trouble = "the database is away"
                 log.warning("clerk_waiting", reason=str(error))
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), self._tick_s)
+                async with asyncio.timeout(self._tick_s):
+                    await self._stopping.wait()
 
     async def stop(self) -> None:
         """Begin no further round."""

@@ -76,7 +76,8 @@ class Publisher:
         for event in self._wake.values():
             event.set()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._ended.wait(), STOP_S)
+            async with asyncio.timeout(STOP_S):
+                await self._ended.wait()
 
     async def _lane(self, *, express: bool) -> None:
         queue, wake = self._queues[express], self._wake[express]

@@ -44,7 +44,8 @@ class Housekeeper:
             except DatabaseUnavailable as error:
                 log.warning("housekeeping_waits", reason=str(error))
             try:
-                await asyncio.wait_for(self._stopping.wait(), FIGURES_EVERY_S)
+                async with asyncio.timeout(FIGURES_EVERY_S):
+                    await self._stopping.wait()
             except TimeoutError:
                 continue
 

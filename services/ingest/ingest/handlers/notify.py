@@ -64,7 +64,8 @@ class Notifier:
                 busy = False
             if not busy:
                 try:
-                    await asyncio.wait_for(self._stopping.wait(), IDLE_S)
+                    async with asyncio.timeout(IDLE_S):
+                        await self._stopping.wait()
                 except TimeoutError:
                     continue
 

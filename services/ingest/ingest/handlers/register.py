@@ -69,7 +69,8 @@ class RegisterCache:
             except DatabaseUnavailable as error:
                 log.warning("register_not_checked", reason=str(error))
             try:
-                await asyncio.wait_for(self._stopped.wait(), POLL_S)
+                async with asyncio.timeout(POLL_S):
+                    await self._stopped.wait()
             except TimeoutError:
                 continue
 

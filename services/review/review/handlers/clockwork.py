@@ -57,7 +57,8 @@ class Clockwork:
             except DatabaseUnavailable as error:
                 log.warning("clockwork_waiting", reason=str(error))
             try:
-                await asyncio.wait_for(self._stopping.wait(), TICK_S)
+                async with asyncio.timeout(TICK_S):
+                    await self._stopping.wait()
             except TimeoutError:
                 continue
 

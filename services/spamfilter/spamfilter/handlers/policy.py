@@ -74,7 +74,8 @@ class PolicyHolder:
         """Follow changes until stopped; an unreachable database leaves the policy in force."""
         while not self._stopped.is_set():
             try:
-                await asyncio.wait_for(self._stopped.wait(), self._poll_s)
+                async with asyncio.timeout(self._poll_s):
+                    await self._stopped.wait()
             except TimeoutError:
                 pass
             else:
