@@ -24,7 +24,7 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from bus import metrics
 from bus.deadletters import DeadLetterSink
 from bus.decoding import decode_batch, running
-from bus.handling import Effect, OffsetMode, StatefulHandler, StatelessHandler
+from bus.handling import CallingHandler, Effect, OffsetMode, StatefulHandler, StatelessHandler
 from bus.intake import Intake, Limits, Partition
 from bus.offsets import Fenced
 from bus.predecessor import Predecessor
@@ -69,7 +69,7 @@ class Consumer:
         bootstrap_servers: str,
         group: str,
         topics: Sequence[str],
-        handler: StatelessHandler | StatefulHandler,
+        handler: StatelessHandler | StatefulHandler | CallingHandler,
         producer: Producer,
         database: Database | None = None,
         offsets: OffsetMode = "with_effect",
@@ -100,7 +100,7 @@ class Consumer:
             producer, group, service or group.partition(".")[0], cap=dead_letter_cap, instance=instance
         )
         self._strategy: Strategy
-        if isinstance(handler, StatefulHandler):
+        if isinstance(handler, (StatefulHandler, CallingHandler)):
             if database is None:
                 raise TypeError("a stateful handler needs a database")
             self._strategy = InDatabase(handler, sink, database=database, producer=producer, group=group, mode=offsets)

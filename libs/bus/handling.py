@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -32,6 +32,27 @@ class Effect:
     """Passed on to `StatefulHandler.committed`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The effect of a batch as one call of a function in SQL: it and the move of the offsets are one round trip and one commit.
+
+    The schema has `servicekit.tables.MOVE_OFFSETS`.
+    """
+
+    sql: str
+    """A function with one row of results and numbered arguments: ``take_in($1, $2)``."""
+    args: Sequence[Any]
+    settle: Callable[[Any], Effect]
+    """Makes of that row what is to be published and told; called once it is durable."""
+    invalid: Sequence[Invalid] = ()
+    lost: Callable[[], None] = lambda: None
+    """Called instead of ``settle`` when nobody knows whether it happened; the batch comes again, or was taken."""
+
+
+DECLINED = "GX004"
+"""SQLSTATE by which the function of a `Call` says that this batch is not as plain as it looked: nothing was done, `effect` decides."""
+
+
 class StatelessHandler(Protocol):
     """A pure stage: it publishes what follows itself, awaits the acknowledgement, then returns."""
 
@@ -49,6 +70,15 @@ class StatefulHandler(Protocol):
 
     async def effect(self, tx: Connection, batch: Batch) -> Effect:
         """Do the batch's effect inside ``tx``, in which the offset moves too; raise `Busy` to roll back and try again."""
+        ...
+
+
+@runtime_checkable
+class CallingHandler(Protocol):
+    """A stage whose effect is a call in SQL, for all batches or, beside `StatefulHandler`, for the plain ones."""
+
+    async def call(self, batch: Batch) -> Call | None:
+        """Return the batch's effect; None where it needs `StatefulHandler.effect`."""
         ...
 
 

@@ -30,6 +30,10 @@ on conflict do nothing
 _RESET = "update consumer_offset set next_offset = $4 where group_name = $1 and topic = $2 and part = $3 and next_offset = $5"
 
 
+FENCED = "GX003"
+"""SQLSTATE of `servicekit.tables.MOVE_OFFSETS` when it was overtaken."""
+
+
 class Fenced(Exception):
     """The stored offset is not what this process expected: another one has moved it."""
 
@@ -50,19 +54,25 @@ async def move(connection: Connection, group: str, moves: Sequence[Move]) -> Non
     """
     if not moves:
         return
-    # Sorted, so that two processes that disagree lock the rows in one order.
+    tag = await connection.execute(_MOVE, *columns(group, moves))
+    moved = int(tag.rpartition(" ")[2])
+    if moved != len(moves):
+        raise Fenced(f"{len(moves) - moved} of {len(moves)} offsets of group {group} were moved by another process")
+
+
+def columns(group: str, moves: Sequence[Move]) -> list[object]:
+    """Return the arguments of `_MOVE` and of `servicekit.tables.MOVE_OFFSETS` for these moves.
+
+    Sorted, so that two processes that disagree lock the rows in one order.
+    """
     ordered = sorted(moves, key=lambda m: m.tp)
-    tag = await connection.execute(
-        _MOVE,
+    return [
         group,
         [m.tp.topic for m in ordered],
         [m.tp.partition for m in ordered],
         [m.expected for m in ordered],
         [m.next for m in ordered],
-    )
-    moved = int(tag.rpartition(" ")[2])
-    if moved != len(ordered):
-        raise Fenced(f"{len(ordered) - moved} of {len(ordered)} offsets of group {group} were moved by another process")
+    ]
 
 
 async def read(database: Database, group: str, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
 
+import asyncpg
 import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaPartition
@@ -19,7 +20,15 @@ from aiokafka.errors import KafkaError
 
 from bus import metrics, offsets
 from bus.deadletters import DeadLetterSink
-from bus.handling import AfterCommit, Effect, OffsetMode, StatefulHandler, StatelessHandler
+from bus.handling import (
+    DECLINED,
+    AfterCommit,
+    CallingHandler,
+    Effect,
+    OffsetMode,
+    StatefulHandler,
+    StatelessHandler,
+)
 from bus.intake import Partition
 from bus.offsets import Move
 from bus.producer import Producer, back_off
@@ -103,7 +112,7 @@ class InDatabase:
 
     def __init__(
         self,
-        handler: StatefulHandler,
+        handler: StatefulHandler | CallingHandler,
         sink: DeadLetterSink,
         *,
         database: Database,
@@ -132,15 +141,9 @@ class InDatabase:
         """Do effect and offset in one transaction, then publish and tell the handler."""
         moves, targets = self._moves(ends)
         try:
-            async with self._database.transaction() as tx:
-                await offsets.move(tx, self._group, moves)
-                effect = await self._handler.effect(tx, batch) if batch is not None else Effect()
-                if effect.publish and self._mode == "with_effect":
-                    raise TypeError(
-                        "a handler with offsets='with_effect' publishes by an outbox, not by Effect.publish"
-                    )
-                # Before the commit: once the offset has passed it, nobody would bury the record any more.
-                await self._sink.bury([*invalid, *effect.invalid])
+            effect = await self._called(batch, invalid, moves)
+            if effect is None:
+                effect = await self._transacted(batch, invalid, moves)
         except DatabaseUnavailable as error:
             # Also when the fate of the commit is unknown: the next compare-and-set will tell.
             raise Busy(f"database unavailable: {error}", 0.5) from error
@@ -154,6 +157,52 @@ class InDatabase:
             ends.owners[tp].done = end
         if batch is not None and isinstance(self._handler, AfterCommit):
             await self._handler.committed(batch, effect)
+
+    async def _called(self, batch: Batch | None, invalid: Sequence[Invalid], moves: Sequence[Move]) -> Effect | None:
+        """Do the effect as one call where the handler has one for this batch; None where it has not."""
+        if batch is None or not isinstance(self._handler, CallingHandler):
+            return None
+        call = await self._handler.call(batch)
+        if call is None:
+            return None
+        refused = [*invalid, *call.invalid]
+        if refused and isinstance(self._handler, StatefulHandler):
+            return None  # buried there, and not twice should the call be declined
+        # Before the commit: once the offset has passed it, nobody would bury the record any more.
+        await self._sink.bury(refused)
+        first = len(call.args) + 1
+        places = ", ".join(f"${number}" for number in range(first, first + 5))
+        sql = f"select c.* from move_offsets({places}) m, {call.sql} c"  # noqa: S608 - a handler's own function and numbers
+        try:
+            row = await self._database.fetchrow(sql, *call.args, *offsets.columns(self._group, moves))
+        except DatabaseUnavailable:
+            call.lost()
+            raise
+        except asyncpg.PostgresError as error:
+            if error.sqlstate == offsets.FENCED:
+                raise offsets.Fenced(str(error)) from error
+            if error.sqlstate == DECLINED:
+                return None
+            raise
+        return self._checked(call.settle(row))
+
+    async def _transacted(self, batch: Batch | None, invalid: Sequence[Invalid], moves: Sequence[Move]) -> Effect:
+        effect = Effect()
+        async with self._database.transaction() as tx:
+            await offsets.move(tx, self._group, moves)
+            if batch is not None:
+                assert isinstance(self._handler, StatefulHandler), (
+                    "a handler without `effect` has a call for every batch"
+                )
+                effect = self._checked(await self._handler.effect(tx, batch))
+            # Before the commit: once the offset has passed it, nobody would bury the record any more.
+            await self._sink.bury([*invalid, *effect.invalid])
+        return effect
+
+    def _checked(self, effect: Effect) -> Effect:
+        if effect.publish and self._mode == "with_effect":
+            raise TypeError("a handler with offsets='with_effect' publishes by an outbox, not by Effect.publish")
+        return effect
 
     def _moves(self, ends: Ends) -> tuple[list[Move], list[tuple[Partition, int]]]:
         targets = []

@@ -8,7 +8,7 @@ import msgspec
 import structlog
 
 from bus.consumer import Consumer
-from bus.handling import StatefulHandler
+from bus.handling import CallingHandler, StatefulHandler
 from bus.intake import Limits
 from bus.outbox import Relay
 from bus.producer import Producer
@@ -124,7 +124,13 @@ class Worker:
         self.overdue = Overdue(database, self.configs, clock=self.clock, publish=self.publisher.offer)
         self.janitor = Janitor(database, clock=self.clock, retention_days=settings.retention_days)
         self.relay: Relay[Outgoing] = Relay("dispatch.outbox", database, producer, OutboxRows())
-        self.intake = Intake(clock=self.clock, routes=lambda: self.leases.routes, on_taken=self._on_taken)
+        self.intake = Intake(
+            clock=self.clock,
+            routes=lambda: self.leases.routes,
+            on_taken=self._on_taken,
+            place_of=self.pump.claimer.place_of,
+            lost_sight=self.pump.claimer.lose_sight,
+        )
         self.cancel = Cancel(clock=self.clock, wake_sweeper=self.sweeper.wake)
         self.repeater = Repeater(clock=self.clock, publish=self.publisher.offer)
 
@@ -138,6 +144,7 @@ class Worker:
     def _on_taken(self, taken: Taken) -> None:
         for release, octets in taken.releases:
             self.pump.claimer.cache.put(release, octets)
+        self.pump.claimer.take(taken.claimed)
         self.publisher.offer(taken.events)
         self.pump.claimer.hint(taken.hints)
 
@@ -158,7 +165,7 @@ class Worker:
         self,
         group: str,
         names: Sequence[str],
-        handler: StatefulHandler,
+        handler: StatefulHandler | CallingHandler,
         limits: Limits | None = None,
         *,
         overlap: bool = False,

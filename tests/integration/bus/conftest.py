@@ -21,12 +21,20 @@ from contracts import envelope
 from contracts.events.ingest import TaskCancelled
 from contracts.topics import Topic
 from servicekit.database import Connection, Database
-from servicekit.tables import CONSUMER_OFFSET
+from servicekit.tables import CONSUMER_OFFSET, MOVE_OFFSETS
 
 EFFECT = """
 create schema svc; set search_path = svc;
 create table effect (event_id text primary key, topic text, part int, at bigserial);
 create table chunk (chunk_id text primary key, created_at timestamptz default now(), published_at timestamptz);
+create function put(e_id text[], e_topic text[], e_part int[], p_most int, out n int) language plpgsql as $$
+begin
+    if cardinality(e_id) > p_most then
+        raise exception 'too many for a call' using errcode = 'GX004';
+    end if;
+    insert into effect (event_id, topic, part) select * from unnest(e_id, e_topic, e_part);
+    get diagnostics n = row_count;
+end $$;
 """
 
 
@@ -111,6 +119,7 @@ async def bench_on(kafka: str, url: str, prefix: str) -> AsyncIterator[Bench]:
     connection = await asyncpg.connect(url)
     await connection.execute(EFFECT)
     await connection.execute(CONSUMER_OFFSET)
+    await connection.execute(MOVE_OFFSETS)
     await connection.close()
     database = Database(url, "svc", application="test")
     await database.open()

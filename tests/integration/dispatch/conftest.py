@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from effects import perform
 
 from bus.handling import Effect
 from bus.producer import RawOutgoing
@@ -284,10 +285,7 @@ class Running:
         )
         raw = RawRecord(topic, 0, 0, 0, b"", envelope.encode(event), ())
         batch = Batch(topic, chunk.lane, [Record(raw, event, traceparent)])
-        async with self.worker.database.transaction() as tx:
-            effect = await handler.effect(tx, batch)
-        await handler.committed(batch, effect)
-        return effect
+        return await perform(self.worker.database, handler, batch)
 
 
 _SERIAL = iter(range(1, 1_000_000))

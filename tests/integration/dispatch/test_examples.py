@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from effects import perform
 
 from bus.records import Batch, RawRecord, Record
 from contracts.envelope import decode, encode
@@ -52,10 +53,8 @@ async def feed(database: Database, topic: str, name: str) -> list[Any]:
         handler = Repeater(clock=StandingClock(), publish=lambda _: None)
     octets = encode(examples()[name])
     batch = Batch(topic, TOPICS[topic].lane, [Record(RawRecord(topic, 0, 0, AT, b"", octets, ()), decode(octets), "")])
-    async with database.transaction() as tx:
-        effect = await handler.effect(tx, batch)
+    effect = await perform(database, handler, batch)
     assert not effect.invalid
-    await handler.committed(batch, effect)
     return taken
 
 

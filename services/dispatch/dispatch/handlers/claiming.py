@@ -17,11 +17,12 @@ import structlog
 from contracts.chunk import Chunk
 from contracts.events.dispatch import CloseCause
 from contracts.lanes import LANES, Lane
-from dispatch.domain.outcomes import RESEND
+from dispatch.domain.outcomes import FIRST, RESEND
 from dispatch.domain.quiet import QuietHours
 from dispatch.domain.work import Head, Release, Work
 from dispatch.handlers.linkstate import MARKETING, LinkState
 from dispatch.store import queue
+from dispatch.store.arrivals import Item, Place
 from dispatch.store.journal import OUTAGES
 from servicekit.clock import Clock
 from servicekit.database import Connection, Database
@@ -130,6 +131,8 @@ class Claimer:
         self._lost_sight = False
         self._looked_at = float("-inf")
         self._rechecks: list[tuple[LinkState, Work]] = []
+        self._strays: list[tuple[str, int]] = []
+        """Items claimed for a place that is no longer ours, by link."""
 
     def hint(self, pairs: Iterable[tuple[str, int]] = ()) -> None:
         """Something may be claimed: of these (group, lane) pairs at once, of others as usual."""
@@ -146,6 +149,52 @@ class Claimer:
         self._rechecks.append((link, work))
         self._hint.set()
 
+    # Codes are claimed as they come in -------------------------------------------------------------------------------
+
+    def place_of(self, grp: str) -> Place | None:
+        """Return where a code of a group may go at once: a link that wants codes and has claimed all that wait."""
+        now = self._clock.monotonic()
+        if self._lost_sight or self._stopping:
+            return None
+        for link in self._links.values():
+            if link.config.group == grp and not link.due[VERIFICATION] and link.sendable(now):
+                lead = link.lead()
+                if lead is not None and link.wanted(VERIFICATION):
+                    return link.name, lead.slot, lead.epoch
+        return None
+
+    def lose_sight(self) -> None:
+        """Something may have been claimed of which nothing is known: all is given back and claimed anew."""
+        self._lost_sight = True
+        self._hint.set()
+
+    def take(self, claimed: Iterable[tuple[int, Item, Place, Release]]) -> None:
+        """Queue items that were claimed as they came in, unless their place went meanwhile."""
+        now = self._clock.monotonic()
+        for item_id, item, (name, slot, epoch), release in claimed:
+            link = self._links.get(name)
+            session = None if link is None else link.sessions.get(slot)
+            if link is None or session is None or session.epoch != epoch:
+                self._strays.append((name, item_id))
+                self._hint.set()
+                continue
+            work = Work(
+                id=item_id,
+                version=0,
+                release=release,
+                grp=item.grp,
+                kind=FIRST,
+                attempt=0,
+                expires_at=item.expires_at,
+                indices=item.indices,
+                segs=None,
+                pos=0,
+                claim=(name, slot),
+            )
+            work.checked_at = now
+            link.queues[release.head.lane].add(work)
+            self._wake_pump()
+
     async def run(self) -> None:
         """Claim for ever: codes beside everything else, whose rounds are many statements long."""
         async with asyncio.TaskGroup() as group:
@@ -159,8 +208,7 @@ class Claimer:
             except OUTAGES as error:
                 # What the lost statement claimed is ours in the table and unknown here: all is given back and claimed anew.
                 log.warning("claimer_waiting", reason=str(error))
-                self._lost_sight = True
-                self._hint.set()
+                self.lose_sight()
                 busy = False
             if not busy:
                 try:
@@ -189,6 +237,10 @@ class Claimer:
     async def _round(self) -> bool:
         if self._lost_sight:
             await self._give_all_back()
+        while self._strays:
+            name, item_id = self._strays[-1]
+            await queue.unclaim_items(self._database, name, [item_id])
+            self._strays.pop()
         found = False
         for link in list(self._links.values()):
             await self._give_back_idle(link)

@@ -9,8 +9,9 @@ from __future__ import annotations
 from contracts.chunk import Chunk, Entry
 from contracts.lanes import Lane
 from dispatch.domain.routing import RouteTable
+from dispatch.domain.work import Head
 from dispatch.handlers.claiming import CONFIRMATION, pack
-from dispatch.store import queue
+from dispatch.store import arrivals
 from servicekit.database import Connection
 
 VALIDITY_MS = 600_000
@@ -38,21 +39,12 @@ def confirmation(
 async def enqueue(tx: Connection, chunk: Chunk, ekey: str, routes: RouteTable, now_ms: int) -> bool:
     """Queue a confirmation; False when it was queued before or has no route."""
     group = routes.route(chunk.carriers).group
-    release_id = f"{CONFIRMATION}{chunk.chunk_id}"
-    row = (
-        release_id,
-        chunk.chunk_id,
-        ekey,
-        chunk.tenant,
-        chunk.enterprise,
-        chunk.lane.rank,
-        [chunk.chunk_id],
-        pack(chunk),
-        "",
-        now_ms,
-    )
-    if not group or not await queue.take_release(tx, row):
+    if not group:
         return False
-    item = queue.ItemRow(group, 0, now_ms + VALIDITY_MS, [0], sweep=False)
-    await queue.insert_items(tx, [(release_id, ekey, chunk.lane.rank, item)], now_ms)
-    return True
+    release_id = f"{CONFIRMATION}{chunk.chunk_id}"
+    head = Head(release_id, chunk.chunk_id, chunk.tenant, chunk.enterprise, ekey, chunk.lane.rank, "")
+    found = arrivals.Arrivals()
+    place = found.release(head, [chunk.chunk_id], pack(chunk))
+    found.items.append((place, arrivals.Item(group, 0, now_ms + VALIDITY_MS, [0])))
+    row = await tx.fetchrow(arrivals.SQL, *found.args(now_ms))
+    return row is not None and bool(found.fresh(row))

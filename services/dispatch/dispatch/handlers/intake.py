@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
-from bus.handling import Effect
+import asyncpg
+
+from bus.handling import Call, Effect
 from bus.records import Batch, Invalid, Record
 from contracts.envelope import partition_key
-from contracts.events.dispatch import CloseCause
+from contracts.events.dispatch import CloseCause, MessagesClosed
 from contracts.events.review import ChunkReleased
 from contracts.ids import IdError, epoch_ms_of
 from contracts.lanes import LANES, Lane
@@ -20,11 +22,10 @@ from dispatch.domain import outcomes
 from dispatch.domain.outcomes import Outgoing
 from dispatch.domain.routing import RouteTable
 from dispatch.domain.work import Head, Release
-from dispatch.handlers.claiming import pack
-from dispatch.store import queue
-from dispatch.store.outbox import insert_events
+from dispatch.handlers.claiming import VERIFICATION, pack
+from dispatch.store import arrivals
+from dispatch.store.arrivals import Arrivals, Item, Place
 from servicekit.clock import Clock
-from servicekit.database import Connection
 
 MAX_KNOWN_PORTS = 100_000
 
@@ -40,10 +41,13 @@ class Taken:
         self.events: list[Outgoing] = []
         self.hints: set[tuple[str, int]] = set()
         self.releases: list[tuple[Release, int]] = []
+        """With the octets of their payloads."""
+        self.claimed: list[tuple[int, Item, Place, Release]] = []
+        """Items that are this worker's already, by id."""
 
 
 class Intake:
-    """Stateful handler of `review.released.<lane>`."""
+    """Handler of `review.released.<lane>` whose effect is one statement (`bus.handling.CallingHandler`)."""
 
     def __init__(
         self,
@@ -51,42 +55,40 @@ class Intake:
         clock: Clock,
         routes: Callable[[], RouteTable],
         on_taken: Callable[[Taken], None],
+        place_of: Callable[[str], Place | None] = lambda _: None,
+        lost_sight: Callable[[], None] = lambda: None,
     ) -> None:
-        """``on_taken`` is called after the commit, with what may be published and claimed."""
+        """``on_taken`` is called after the commit, with what may be published and claimed; ``place_of`` says where a code of a group
+        may go at once, and is taken for with its intake; ``lost_sight`` is called when nobody knows whether that happened.
+        """
         self._clock = clock
         self._routes = routes
         self._on_taken = on_taken
+        self._place_of = place_of
+        self._lost_sight = lost_sight
         self._ports: dict[str, str] = {}
 
-    async def effect(self, tx: Connection, batch: Batch) -> Effect:
-        """Insert the releases of a batch, their items and the events that say so."""
+    async def call(self, batch: Batch) -> Call:
+        """Return the statement that inserts the releases of a batch, their items and the events that say so."""
         now_ms = self._clock.wall_ms()
-        taken = Taken()
-        items: list[tuple[str, str, int, queue.ItemRow]] = []
+        found = Arrivals()
+        releases: list[tuple[Release, int]] = []
         invalid: list[Invalid] = []
+        seen: set[str] = set()
         for record in batch:
             released: ChunkReleased = record.data
             if fault := _fault(released):
                 invalid.append(Invalid(record, "unusable_release", fault))
-                continue
-            release, octets = await self._take(tx, record, released, now_ms)
-            if release is None:
-                continue
-            taken.releases.append((release, octets))
-            rows, events = self._cut(release, released.indices, now_ms)
-            gone = await queue.cancelled(tx, [e.task_id for e in release.chunk.entries])
-            for row in rows:
-                row.sweep = bool(gone)
-                items.append((release.head.release_id, release.head.ekey, release.head.lane, row))
-                if row.not_before <= now_ms:
-                    taken.hints.add((row.grp, release.head.lane))
-            taken.events += events
-        if items:
-            await queue.insert_items(tx, items, now_ms)
-        if taken.events:
-            await insert_events(tx, taken.events, now_ms)
-        await self._note_ports(tx, taken.releases, now_ms)
-        return Effect(invalid=invalid, note=taken)
+            elif released.release_id not in seen:
+                seen.add(released.release_id)
+                releases.append(self._add(found, record, released, now_ms))
+        found.ports = self._new_ports(release for release, _ in releases)
+
+        def settle(row: asyncpg.Record) -> Effect:
+            self._known_ports(found.ports)
+            return Effect(note=_taken(found, releases, row, now_ms))
+
+        return Call(arrivals.CALL, found.args(now_ms), settle, invalid, self._lost_sight)
 
     async def committed(self, batch: Batch, effect: Effect) -> None:
         """Publish and wake at once; then leave the loop to the sessions for as long as taking bulk in kept it."""
@@ -96,29 +98,10 @@ class Intake:
             messages = sum(len(release.chunk.recipients) for release, _ in taken.releases)
             await asyncio.sleep(messages * PACE_S)
 
-    async def _take(
-        self, tx: Connection, record: Record, released: ChunkReleased, now_ms: int
-    ) -> tuple[Release | None, int]:
+    def _add(self, found: Arrivals, record: Record, released: ChunkReleased, now_ms: int) -> tuple[Release, int]:
         chunk = released.chunk
         ekey = partition_key(chunk.tenant, chunk.enterprise)
         payload = pack(chunk)
-        new = await queue.take_release(
-            tx,
-            (
-                released.release_id,
-                chunk.chunk_id,
-                ekey,
-                chunk.tenant,
-                chunk.enterprise,
-                chunk.lane.rank,
-                sorted({e.task_id for e in chunk.entries}),
-                payload,
-                record.traceparent,
-                now_ms,
-            ),
-        )
-        if not new:
-            return None, 0
         head = Head(
             released.release_id,
             chunk.chunk_id,
@@ -128,46 +111,74 @@ class Intake:
             chunk.lane.rank,
             record.traceparent,
         )
-        return Release(head, chunk), len(payload)
+        release = Release(head, chunk)
+        place = found.release(head, sorted({e.task_id for e in chunk.entries}), payload)
+        items, events = self._cut(release, released.indices, now_ms)
+        found.items += [(place, item) for item in items]
+        found.events += [(place, event) for event in events]
+        return release, len(payload)
 
-    def _cut(
-        self, release: Release, indices: Sequence[int] | None, now_ms: int
-    ) -> tuple[list[queue.ItemRow], list[Outgoing]]:
+    def _cut(self, release: Release, indices: Sequence[int] | None, now_ms: int) -> tuple[list[Item], list[Outgoing]]:
         """Return the items of a release and its events: queued, and closed for what has no route."""
         chunk, head = release.chunk, release.head
-        rows: list[queue.ItemRow] = []
+        rows: list[Item] = []
         events: list[Outgoing] = []
         part = head.release_id.rpartition(":")[2]
         for grp, members in self._routes().split(chunk.carriers, indices).items():
             if not grp:
-                metrics.CLOSED.labels(CloseCause.NO_ROUTE.value).inc(len(members))
                 closing = outcomes.closed(head, now_ms, members, CloseCause.NO_ROUTE)
                 events.append(_event(head, closing, f"no-route-{part}", now_ms))
                 continue
             for not_before, expires_at, chosen in _by_time(chunk.entries, members):
-                rows.append(queue.ItemRow(grp, not_before, expires_at, chosen, sweep=False))
+                place = self._place_of(grp) if head.lane == VERIFICATION and not_before <= now_ms else None
+                rows.append(Item(grp, not_before, expires_at, chosen, place))
         for not_before in sorted({row.not_before for row in rows}):
             group = sorted(i for row in rows if row.not_before == not_before for i in row.indices)
             whole = group if len(group) < len(chunk.recipients) else None
             later = not_before if not_before > now_ms else 0
             event = outcomes.queued(head, now_ms, whole, later)
             events.append(_event(head, event, f"queued-{part}-{not_before}", now_ms))
-            metrics.TAKEN_IN.labels(LANES[head.lane].value).inc(len(group))
         return rows, events
 
-    async def _note_ports(self, tx: Connection, releases: Iterable[tuple[Release, int]], now_ms: int) -> None:
-        """Remember whose a port is; only when that is news to this process."""
+    def _new_ports(self, releases: Iterable[Release]) -> dict[str, tuple[str, str, str]]:
+        """Return whose the ports are, where that is news to this process."""
         rows = {}
-        for release, _ in releases:
+        for release in releases:
             head = release.head
             for entry in release.chunk.entries:
                 if self._ports.get(entry.port) != head.ekey:
-                    rows[entry.port] = (entry.port, head.ekey, head.tenant, head.enterprise, now_ms)
-        if rows:
-            await queue.note_ports(tx, [rows[port] for port in sorted(rows)])
-            if len(self._ports) > MAX_KNOWN_PORTS:
-                self._ports.clear()
-            self._ports.update({port: row[1] for port, row in rows.items()})
+                    rows[entry.port] = (head.ekey, head.tenant, head.enterprise)
+        return rows
+
+    def _known_ports(self, rows: dict[str, tuple[str, str, str]]) -> None:
+        if len(self._ports) > MAX_KNOWN_PORTS:
+            self._ports.clear()
+        self._ports.update({port: row[0] for port, row in rows.items()})
+
+
+def _taken(found: Arrivals, releases: list[tuple[Release, int]], row: asyncpg.Record, now_ms: int) -> Taken:
+    """Return what of it is new, and so to be told, and which items are claimed already."""
+    taken, fresh, claimed = Taken(), found.fresh(row), set(row["claimed"])
+    if not fresh:
+        return taken
+    taken.releases = [releases[place] for place in sorted(fresh)]
+    for place, event in found.numbered(row):
+        if place not in fresh:
+            continue
+        taken.events.append(event)
+        if event.said is not None and isinstance(event.said.data, MessagesClosed):
+            metrics.CLOSED.labels(event.said.data.cause.value).inc(len(event.said.data.indices))
+    for item_id, (place, item) in zip(row["items"], found.items, strict=True):
+        if place not in fresh:
+            continue
+        release = releases[place][0]
+        lane = release.head.lane
+        metrics.TAKEN_IN.labels(LANES[lane].value).inc(len(item.indices))
+        if item.place is not None and item_id in claimed:
+            taken.claimed.append((item_id, item, item.place, release))
+        elif item.not_before <= now_ms:
+            taken.hints.add((item.grp, lane))
+    return taken
 
 
 def _event(head: Head, data: object, stage: str, now_ms: int) -> Outgoing:

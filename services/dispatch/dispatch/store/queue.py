@@ -1,27 +1,12 @@
-"""The queue in PostgreSQL: taking releases in, claiming items, loading what they need, sweeping what has ended."""
+"""The queue in PostgreSQL: claiming items, loading what they need, sweeping what has ended."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import asyncpg
 
 from servicekit.database import Connection, Database
-
-_TAKE = """
-insert into release (release_id, chunk_id, ekey, tenant, enterprise, lane, task_ids, payload, traceparent, taken_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-on conflict (release_id) do nothing returning release_id
-"""
-
-_ITEMS = """
-insert into item (release_id, ekey, lane, grp, kind, state, not_before, expires_at, indices, n, sweep)
-select u.release_id, u.ekey, u.lane, u.grp, 0, u.state, u.not_before, u.expires_at,
-       ($8::int2[])[u.off + 1 : u.off + u.len], u.len, u.sweep
-from unnest($1::text[], $2::text[], $3::int2[], $4::text[], $5::int2[], $6::int8[], $7::int8[], $9::int4[], $10::int4[], $11::bool[])
-     u (release_id, ekey, lane, grp, state, not_before, expires_at, off, len, sweep)
-"""
 
 _CLAIM = """
 with recursive turn (ekey) as (
@@ -65,48 +50,6 @@ select id, release_id, ekey, lane, grp, kind, attempt, expires_at, indices, segs
 from item where (sweep or (expires_at <= $1 and (claim_link is null or expires_at <= $1 - 5000)))
 order by id limit $2 for update skip locked
 """
-
-
-class ItemRow:
-    """One item to insert; see the table."""
-
-    __slots__ = ("expires_at", "grp", "indices", "not_before", "sweep")
-
-    def __init__(self, grp: str, not_before: int, expires_at: int, indices: list[int], *, sweep: bool) -> None:
-        self.grp = grp
-        self.not_before = not_before
-        self.expires_at = expires_at
-        self.indices = indices
-        self.sweep = sweep
-
-
-async def take_release(tx: Connection, row: tuple[Any, ...]) -> bool:
-    """Insert a release (columns in the table's order); False when it was taken in before."""
-    return await tx.fetchval(_TAKE, *row) is not None
-
-
-async def insert_items(tx: Connection, rows: Sequence[tuple[str, str, int, ItemRow]], now_ms: int) -> None:
-    """Insert items: (release id, enterprise key, lane rank, item)."""
-    flat: list[int] = []
-    offsets, lengths = [], []
-    for _, _, _, item in rows:
-        offsets.append(len(flat))
-        lengths.append(len(item.indices))
-        flat += item.indices
-    await tx.execute(
-        _ITEMS,
-        [row[0] for row in rows],
-        [row[1] for row in rows],
-        [row[2] for row in rows],
-        [row[3].grp for row in rows],
-        [0 if row[3].not_before > now_ms else 1 for row in rows],
-        [row[3].not_before for row in rows],
-        [row[3].expires_at for row in rows],
-        flat,
-        offsets,
-        lengths,
-        [row[3].sweep for row in rows],
-    )
 
 
 async def claim(
@@ -249,16 +192,6 @@ async def mark_cancelled(tx: Connection, ekey: str, task_id: str, at: int) -> in
         task_id,
     )
     return int(tag.rpartition(" ")[2])
-
-
-async def note_ports(tx: Connection, rows: Sequence[tuple[str, str, str, str, int]]) -> None:
-    """Remember whose ports these are: (port, key, tenant, enterprise, Unix ms)."""
-    await tx.executemany(
-        "insert into port_owner (port, ekey, tenant, enterprise, seen) values ($1, $2, $3, $4, $5)"
-        " on conflict (port) do update set ekey = excluded.ekey, tenant = excluded.tenant, enterprise = excluded.enterprise,"
-        " seen = excluded.seen",
-        rows,
-    )
 
 
 async def depth(database: Database) -> list[asyncpg.Record]:
