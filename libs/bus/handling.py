@@ -75,7 +75,10 @@ class StatefulHandler(Protocol):
 
 @runtime_checkable
 class CallingHandler(Protocol):
-    """A stage whose effect is a call in SQL, for all batches or, beside `StatefulHandler`, for the plain ones."""
+    """A stage whose effect is a call in SQL, for all batches or, beside `StatefulHandler`, for the plain ones.
+
+    With ``overlap_lanes`` calls may run beside anything, effects of such a handler one after the other: its memory is theirs alone.
+    """
 
     async def call(self, batch: Batch) -> Call | None:
         """Return the batch's effect; None where it needs `StatefulHandler.effect`."""

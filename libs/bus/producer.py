@@ -110,8 +110,10 @@ class Producer:
         """Send what is pending and disconnect."""
         await asyncio.gather(self._express.close(), self._bulk.close())
 
-    async def send_batch(self, events: Sequence[Outgoing], *, timeout_s: float | None = None) -> None:
-        """Publish events and wait until the broker has acknowledged every one.
+    async def send_batch(
+        self, events: Sequence[Outgoing], *, timeout_s: float | None = None, express: bool = False
+    ) -> None:
+        """Publish events and wait until the broker has acknowledged every one; ``express``: as quickly as codes, whatever the topic.
 
         An event without traceparent gets the current span's.  Raises `PublishFailed` when the broker refuses an event
         for good, or after ``timeout_s`` seconds; without it, outages are waited out for as long as they last.
@@ -126,17 +128,19 @@ class Producer:
             if parent:
                 headers.append(("traceparent", parent.encode()))
             records.append(RawOutgoing(topic, envelope.key.encode(), encode(envelope), tuple(headers)))
-        await self.send_raw(records, timeout_s=timeout_s)
+        await self.send_raw(records, timeout_s=timeout_s, express=express)
 
-    async def send_raw(self, records: Sequence[RawOutgoing], *, timeout_s: float | None = None) -> None:
+    async def send_raw(
+        self, records: Sequence[RawOutgoing], *, timeout_s: float | None = None, express: bool = False
+    ) -> None:
         """Publish records as they are; otherwise like `send_batch`."""
-        express = [r for r in records if lane_of(r.topic) is Lane.VERIFICATION]
-        bulk = [r for r in records if lane_of(r.topic) is not Lane.VERIFICATION] if len(express) < len(records) else []
+        quick = [r for r in records if express or lane_of(r.topic) is Lane.VERIFICATION]
+        bulk = [r for r in records if lane_of(r.topic) is not Lane.VERIFICATION] if len(quick) < len(records) else []
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        if not bulk or not express:
-            await (self._express if express else self._bulk).send(express or bulk, deadline)
+        if not bulk or not quick:
+            await (self._express if quick else self._bulk).send(quick or bulk, deadline)
             return
-        both = (self._express.send(express, deadline), self._bulk.send(bulk, deadline))
+        both = (self._express.send(quick, deadline), self._bulk.send(bulk, deadline))
         for result in await asyncio.gather(*both, return_exceptions=True):
             if result is not None:
                 raise result

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
@@ -126,6 +127,8 @@ class InDatabase:
         self._producer = producer
         self._group = group
         self._mode = mode
+        self._calls = isinstance(handler, CallingHandler)
+        self._alone = asyncio.Lock()
 
     async def positions(self, kafka: AIOKafkaConsumer, tps: Sequence[TopicPartition]) -> dict[TopicPartition, Position]:
         """Return the stored offsets; partitions seen for the first time begin at the start of the log."""
@@ -140,15 +143,24 @@ class InDatabase:
     async def apply(self, batch: Batch | None, invalid: Sequence[Invalid], ends: Ends) -> None:
         """Do effect and offset in one transaction, then publish and tell the handler."""
         moves, targets = self._moves(ends)
-        try:
-            effect = await self._called(batch, invalid, moves)
-            if effect is None:
-                effect = await self._transacted(batch, invalid, moves)
-        except DatabaseUnavailable as error:
-            # Also when the fate of the commit is unknown: the next compare-and-set will tell.
-            raise Busy(f"database unavailable: {error}", 0.5) from error
-        except REPEATABLE as error:
-            raise Busy(f"conflict: {type(error).__name__}", 0.02) from error
+        async with AsyncExitStack() as turn:
+            try:
+                effect = await self._called(batch, invalid, moves)
+                if effect is None:
+                    if self._calls:
+                        await turn.enter_async_context(self._alone)
+                    effect = await self._transacted(batch, invalid, moves)
+            except DatabaseUnavailable as error:
+                # Also when the fate of the commit is unknown: the next compare-and-set will tell.
+                raise Busy(f"database unavailable: {error}", 0.5) from error
+            except REPEATABLE as error:
+                raise Busy(f"conflict: {type(error).__name__}", 0.02) from error
+            await self._finish(batch, effect, ends, targets)
+
+    async def _finish(
+        self, batch: Batch | None, effect: Effect, ends: Ends, targets: Iterable[tuple[Partition, int]]
+    ) -> None:
+        """Publish what a committed effect says, then tell the handler."""
         for partition, offset in targets:
             partition.stored = offset
         if effect.publish:
@@ -160,8 +172,9 @@ class InDatabase:
 
     async def _called(self, batch: Batch | None, invalid: Sequence[Invalid], moves: Sequence[Move]) -> Effect | None:
         """Do the effect as one call where the handler has one for this batch; None where it has not."""
-        if batch is None or not isinstance(self._handler, CallingHandler):
+        if batch is None or not self._calls:
             return None
+        assert isinstance(self._handler, CallingHandler), "looked at once, when it was made"
         call = await self._handler.call(batch)
         if call is None:
             return None

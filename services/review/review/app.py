@@ -123,6 +123,7 @@ async def attach_bus(runtime: Runtime, settings: ReviewSettings, database: Datab
         producer=producer,
         database=database,
         offsets="after_publish",
+        overlap_lanes=True,
         instance=settings.instance,
         state_dir=settings.state_dir,
     )

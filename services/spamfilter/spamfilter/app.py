@@ -61,6 +61,7 @@ async def compose(runtime: Runtime) -> ASGIApp:
         handler=handler,
         producer=producer,
         limits=SLICE,
+        overlap_lanes=True,
         on_assigned=handler.forget,
         on_revoked=handler.forget,
         instance=settings.instance,

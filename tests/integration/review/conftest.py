@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from effects import perform
 from fastapi import FastAPI
 
 from bus.records import Batch, RawRecord, Record
@@ -172,8 +173,7 @@ class Bench:
     gate: Gate
 
     async def pass_through(self, events: Sequence[Any], lane: Lane = Lane.NOTICE) -> Passed:
-        async with self.database.transaction() as tx:
-            effect = await self.gate.effect(tx, batch_of(events, lane))
+        effect = await perform(self.database, self.gate, batch_of(events, lane))
         return Passed(list(effect.publish), list(effect.invalid))
 
     async def policy(self, port: str, tier: Tier, **more: Any) -> None:

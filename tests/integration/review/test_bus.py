@@ -39,8 +39,9 @@ class Prefixed:
     def __init__(self, inner, prefix):
         self.inner, self.prefix, self.die_after = inner, prefix, None
 
-    async def send_batch(self, events, *, timeout_s=None):
-        await self.inner.send_batch([(self.prefix + topic, event) for topic, event in events], timeout_s=timeout_s)
+    async def send_batch(self, events, *, timeout_s=None, express=False):
+        prefixed = [(self.prefix + topic, event) for topic, event in events]
+        await self.inner.send_batch(prefixed, timeout_s=timeout_s, express=express)
         if self.die_after is not None:
             self.die_after -= 1
             if self.die_after <= 0:
@@ -81,6 +82,7 @@ async def bus(bench, kafka_bootstrap, topic_prefix):
                 producer=producer or self.producer,
                 database=bench.database,
                 offsets="after_publish",
+                overlap_lanes=True,
                 instance="test",
             )
             task = asyncio.create_task(consumer.run())

@@ -257,3 +257,22 @@ async def test_marketing_at_night_is_refused_even_one_by_one_unless_it_is_for_th
     assert [r.indices for r in passed.released] == [[1]]
     refused = [d for d in passed.decided if d.decision is Decision.OUTSIDE_SENDING_WINDOW]
     assert [(d.indices, d.task_id) for d in refused] == [([0], now.task_id)]
+
+
+async def test_a_batch_that_plainly_passes_is_one_call_by_policies_that_still_stand(bench, make, make_batch, clock):
+    await bench.policy("10655009", Tier.TRUSTED)
+    first = make.task(PLAIN, 400, port="10655009")
+    assert await bench.gate.call(make_batch(first)) is None  # the policies were never read
+    assert (await bench.pass_through(first)).released_messages() == 400
+    second = make.task(PLAIN, 400, port="10655009")
+    passed = await bench.pass_through(second)
+    assert passed.released_messages() == 400
+    assert await bench.gate.call(make_batch(second)) is not None
+    assert await bench.database.fetchval("select count(*) from gate where released is null and not nothing") == 2
+    again = await bench.pass_through(second)  # known by now: declined, and answered from its rows
+    assert [(topic, e.id, e.data) for topic, e in again.events] == [(topic, e.id, e.data) for topic, e in passed.events]
+    await bench.policy("10655009", Tier.HIGH)
+    third = make.task(PLAIN, 400, port="10655009")
+    assert await bench.gate.call(make_batch(third)) is not None  # by the snapshot they would pass
+    assert (await bench.pass_through(third)).released == []
+    assert await bench.gate.call(make_batch(third)) is None

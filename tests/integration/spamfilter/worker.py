@@ -51,6 +51,7 @@ async def work(bootstrap: str, prefix: str, instance: str) -> None:
         handler=handler,
         producer=producer,
         limits=Limits(max_records=3, max_octets=192 * 1024),
+        overlap_lanes=True,
         on_assigned=handler.forget,
         on_revoked=handler.forget,
         instance=instance,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import msgspec
 import structlog
 
-from bus.handling import Effect
+from bus.handling import Call, Effect
 from bus.producer import Outgoing
 from bus.records import Batch, Invalid, Record
 from contracts import envelope, ids, topics
@@ -74,7 +74,9 @@ class _Work:
 
 
 class Gate:
-    """The consumer of ``spamfilter.screened.<lane>`` (bus `StatefulHandler`, offsets ``after_publish``)."""
+    """The consumer of ``spamfilter.screened.<lane>`` (offsets ``after_publish``): a call in SQL where every chunk of a batch plainly
+    passes, the whole procedure where one may not.
+    """
 
     def __init__(
         self,
@@ -120,6 +122,33 @@ class Gate:
             publish.extend(_events(event, known[key], *work.origins[key]))
         metrics.CHUNK_SECONDS.observe(time.perf_counter() - begun)
         return Effect(publish=publish, invalid=invalid)
+
+    async def call(self, batch: Batch) -> Call | None:
+        """Return the recording of a batch in which every chunk passes whole by the policies as last read; None where one may not."""
+        begun = time.perf_counter()
+        policies, now = self._policies.snapshot, self._clock.wall_ms()
+        screened, invalid = _sort_out(batch)
+        if policies is None or invalid:
+            return None
+        for _, event in screened:
+            lane = batch.lane or event.chunk.lane
+            if not gate.plainly_direct(event, lane, policies, now, self._sending_window):
+                return None
+        if len({event.chunk.chunk_id for _, event in screened}) < len(screened):
+            return None
+
+        def settle(_: object) -> Effect:
+            publish: list[Outgoing] = []
+            for record, event in screened:
+                row = _passed(event, policies, now)
+                publish += _events(event, row, (batch.lane or event.chunk.lane).value, record.traceparent)
+                _count(event, Outcome(None))
+            metrics.CHUNK_SECONDS.observe(time.perf_counter() - begun)
+            return Effect(publish=publish)
+
+        chunks = [event.chunk for _, event in screened]
+        args = [policies.version, [chunk.chunk_id for chunk in chunks], [chunk.tenant for chunk in chunks], now]
+        return Call(store.PLAINLY, args, settle)
 
     async def _decide(self, tx: Connection, work: _Work, events: list[ChunkScreened]) -> None:
         plain = {
@@ -226,6 +255,10 @@ class Gate:
             MessagesDecided(chunk.chunk_id, decision, work.now, task_id, indices, reason)
             for decision, reason, task_id, indices in gate.told(outcome)
         ]
+        if not decided and outcome.released is None:
+            work.rows.append(_passed(event, work.policies, work.now))
+            _count(event, outcome)
+            return
         nothing = outcome.released == []
         row = store.GateRow(
             chunk.chunk_id,
@@ -251,6 +284,14 @@ class Gate:
             await store.add_counts(tx, work.added)
         if work.held:
             await self._holding.file(tx, work.policies, work.now, work.held)
+
+
+def _passed(event: ChunkScreened, policies: Policies, now: int) -> store.GateRow:
+    """Return the decision that all of a screened chunk passes."""
+    chunk = event.chunk
+    return store.GateRow(
+        chunk.chunk_id, event.part, chunk.tenant, now, policies.version, None, False, None, event.indices
+    )
 
 
 def _lane(work: _Work, event: ChunkScreened) -> Lane:

@@ -16,6 +16,10 @@ Key = tuple[str, int]
 """(chunk id, part)."""
 
 
+PLAINLY = "pass_plainly($1, $2, $3, $4)"
+"""Records that chunks pass whole (migration 0004): policies' version, chunk ids, tenants, Unix ms."""
+
+
 class GateRow(NamedTuple):
     """The recorded decision on one screened chunk: ``released`` None is all of it; ``decided`` holds further events,
     encoded.

@@ -36,6 +36,11 @@ class PolicyStore:
         self._default_threshold = default_threshold
         self._snapshot: Policies | None = None
 
+    @property
+    def snapshot(self) -> Policies | None:
+        """The policies as last read, None before; whoever decides by them has to check their version."""
+        return self._snapshot
+
     async def current(self, connection: Connection) -> Policies:
         """Return the policies as this transaction sees them."""
         version = await connection.fetchval("select version from policy_head")

@@ -29,6 +29,7 @@ from spamfilter.domain.chunks import CODE_SENDER, Outcome, State, screen_chunk
 from spamfilter.domain.sender import SenderWindows
 from spamfilter.domain.soundness import fault_of
 from spamfilter.handlers.policy import PolicyHolder
+from spamfilter.handlers.turns import Turns
 
 log = structlog.get_logger()
 
@@ -81,6 +82,7 @@ class ScreenChunks:
         self._windows = windows
         self._names = names or TopicNames()
         self._states: dict[int, _Loaded] = {}
+        self._turns = Turns()
 
     async def forget(self, partitions: Sequence[TopicPartition]) -> None:
         """Drop the state of partitions that come or go: another worker may have moved them on meanwhile."""
@@ -102,7 +104,17 @@ class ScreenChunks:
                 sound.append((record, chunk))
         if not sound:
             return invalid
-        await self._load(sound)
+        keys = {record.envelope.key for record, _ in sound}
+        while True:
+            async with self._turns.of(keys):
+                if not self._missing(sound):
+                    await self._screen(sound, express=batch.lane is Lane.VERIFICATION)
+                    return invalid
+            # What is in hand of other lanes counts in the state that would be replaced.
+            async with self._turns.alone():
+                await self._load(sound)
+
+    async def _screen(self, sound: Sequence[tuple[Record, Chunk]], *, express: bool) -> None:
         counted, others = [], []
         policy = self._policy.current
         for record, chunk in sound:
@@ -116,20 +128,25 @@ class ScreenChunks:
             # The API and the probes share this loop with bulk.
             await asyncio.sleep(0)
         if counted:
-            await self._producer.send_batch(counted)
+            await self._producer.send_batch(counted, express=express)
         await self._producer.send_batch(others)
-        return invalid
 
-    async def _load(self, sound: Sequence[tuple[Record, Chunk]]) -> None:
-        """Read the log back for partitions whose state is missing or begins too late for these chunks."""
+    def _missing(self, sound: Sequence[tuple[Record, Chunk]]) -> dict[int, int]:
+        """Return the partitions whose state is missing or begins too late for these chunks, with the time it is wanted from."""
         earliest: dict[int, int] = {}
         for record, chunk in sound:
             since = chunk.accepted_at - self._windows.reach_ms
             earliest[record.partition] = min(since, earliest.get(record.partition, since))
-        for partition, since in earliest.items():
-            loaded = self._states.get(partition)
-            if loaded is None or loaded.since_ms > since:
-                self._states[partition] = _Loaded(await self._rebuild(partition, since), since)
+        return {
+            partition: since
+            for partition, since in earliest.items()
+            if (loaded := self._states.get(partition)) is None or loaded.since_ms > since
+        }
+
+    async def _load(self, sound: Sequence[tuple[Record, Chunk]]) -> None:
+        """Read the log back where state is missing."""
+        for partition, since in self._missing(sound).items():
+            self._states[partition] = _Loaded(await self._rebuild(partition, since), since)
 
     async def _rebuild(self, partition: int, since_ms: int) -> State:
         begun = time.perf_counter()
