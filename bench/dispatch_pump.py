@@ -36,9 +36,11 @@ from contracts.chunk import Chunk, Entry
 from contracts.lanes import Lane
 from dispatch.app import Worker
 from dispatch.domain.linkconfig import parse_links
+from dispatch.domain.work import Head
 from dispatch.handlers.claiming import pack
 from dispatch.settings import DispatchSettings
-from dispatch.store import queue
+from dispatch.store import arrivals
+from dispatch.store.arrivals import Arrivals, Item
 from links.tcp import LinkConnection, listen
 from servicekit.database import Database
 from servicekit.migrate import OWNERS, migrate
@@ -143,28 +145,14 @@ def chunk_of(size: int, number: int, text: str) -> Chunk:
 async def fill(database: Database, messages: int, group: str, text: str) -> None:
     now = int(time.time() * 1000)
     for first in range(0, messages // 500, 100):
-        async with database.transaction() as tx:
-            items = []
-            for number in range(first, min(first + 100, messages // 500)):
-                chunk = chunk_of(500, number, text)
-                release_id = f"{chunk.chunk_id}:released:0"
-                ekey = f"default:{chunk.enterprise}"
-                row = (
-                    release_id,
-                    chunk.chunk_id,
-                    ekey,
-                    "default",
-                    chunk.enterprise,
-                    1,
-                    ["0" * 32],
-                    pack(chunk),
-                    "",
-                    now,
-                )
-                await queue.take_release(tx, row)
-                item = queue.ItemRow(group, 0, now + 3_600_000, list(range(500)), sweep=False)
-                items.append((release_id, ekey, 1, item))
-            await queue.insert_items(tx, items, now)
+        found = Arrivals()
+        for number in range(first, min(first + 100, messages // 500)):
+            chunk = chunk_of(500, number, text)
+            ekey = f"default:{chunk.enterprise}"
+            head = Head(f"{chunk.chunk_id}:released:0", chunk.chunk_id, "default", chunk.enterprise, ekey, 1, "")
+            place = found.release(head, ["0" * 32], pack(chunk))
+            found.items.append((place, Item(group, 0, now + 3_600_000, list(range(500)))))
+        await database.fetchrow(arrivals.SQL, *found.args(now))
 
 
 def cpu() -> float:

@@ -22,6 +22,7 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import IllegalStateError, KafkaError
 
 from bus import metrics
+from bus.courtesy import Courtesy
 from bus.deadletters import DeadLetterSink
 from bus.decoding import decode_batch, running
 from bus.handling import CallingHandler, Effect, OffsetMode, StatefulHandler, StatelessHandler
@@ -32,6 +33,7 @@ from bus.producer import Producer
 from bus.records import Batch, Busy, RawRecord, TopicPartition, lane_of, rank_of
 from bus.replay import connect, hurry, raw_of
 from bus.strategies import Ends, InDatabase, InKafka, Strategy
+from contracts.lanes import Lane
 from servicekit.database import Database, DatabaseUnavailable
 
 SETTLE_INTERVAL_S = 0.25
@@ -81,6 +83,7 @@ class Consumer:
         state_dir: Path | None = None,
         dead_letter_cap: int = 100,
         service: str = "",
+        code_target_s: float = 0.0,
     ) -> None:
         """See the fields of the same names in `bus.handling` and `bus.intake`.
 
@@ -88,14 +91,16 @@ class Consumer:
         keep nothing in memory across awaits.  Without it a code waits for at most one batch.  ``on_assigned`` is
         awaited before the first record of an assignment (rebuild state there), ``on_revoked`` after the last.
         ``service`` names the dead letter topic where the group does not.  ``state_dir`` is the process's own directory, by which
-        one that was killed is known to the next (`bus.predecessor`).
+        one that was killed is known to the next (`bus.predecessor`).  ``code_target_s`` is what a verification code may take from its
+        production until its effect is complete, beyond which other classes rest between their batches (`bus.courtesy`).
         """
         self.group = group
         self._bootstrap_servers = bootstrap_servers
         self._topics = list(topics)
         self._instance = instance
         self._predecessor = Predecessor(state_dir, group, instance)
-        self._intake = Intake(limits or Limits())
+        limits = limits or Limits()
+        self._intake = Intake(limits)
         sink = DeadLetterSink(
             producer, group, service or group.partition(".")[0], cap=dead_letter_cap, instance=instance
         )
@@ -122,6 +127,8 @@ class Consumer:
         self._assigned: list[TopicPartition] = []
         self._in_hand: dict[int, float] = {}
         self._blocked: dict[int, tuple[float, str]] = {}
+        self._resting: dict[int, float] = {}
+        self._courtesy = Courtesy(limits.gather_codes_s + code_target_s)
         self._busy_since: float | None = None
         self._joined_at = time.monotonic()
         self._failure: Exception | None = None
@@ -316,11 +323,14 @@ class Consumer:
         """Return the ranks a track may take from now: not put back a moment ago, and with nothing better waiting
         elsewhere.
         """
-        free = {rank for rank in ripe if self._blocked.get(rank, (0.0, ""))[0] <= now}
+        free = {
+            rank for rank in ripe if max(self._blocked.get(rank, (0.0, ""))[0], self._resting.get(rank, 0.0)) <= now
+        }
         return {rank for rank in free if rank in track and rank <= min(free)}
 
     def _patience(self, track: frozenset[int], later: float, now: float) -> float:
         until = [later, *(t for rank, (t, _) in self._blocked.items() if rank in track)]
+        until += [t for rank, t in self._resting.items() if rank in track]
         return max(0.001, min([SETTLE_INTERVAL_S, *(t - now for t in until if t > now)]))
 
     async def _handle(self, kafka: AIOKafkaConsumer, raws: list[RawRecord]) -> None:
@@ -340,6 +350,11 @@ class Consumer:
             await self._reread(kafka, [p.tp for p in self._intake.partitions.values() if p.rank == rank])
         else:
             self._blocked.pop(rank, None)
+            now = time.monotonic()
+            if rank:
+                self._resting[rank] = now + self._courtesy.rest(now)
+            elif lane_of(topic) is Lane.VERIFICATION:
+                self._courtesy.code(max(0.0, time.time() - raws[0].timestamp_ms / 1_000), now)
             self._busy_since = None if not self._blocked else self._busy_since
             metrics.CONSUMED.labels(self.group, topic).inc(len(raws))
             metrics.BATCH_SECONDS.labels(self.group, topic).observe(time.monotonic() - begun)
@@ -453,6 +468,7 @@ class Consumer:
                 self._show()
 
     def _show(self) -> None:
+        metrics.REST_SECONDS.labels(self.group).set(self._courtesy.rest(time.monotonic()))
         queued = dict.fromkeys(self._topics, 0)
         for partition in self._intake.partitions.values():
             queued[partition.tp.topic] = queued.get(partition.tp.topic, 0) + len(partition.queue)

@@ -28,8 +28,10 @@ class Limits:
     queue_octets: int = 2 * 1024 * 1024
     gather_s: float = 0.0
     """A batch of a lane below verification waits so long for its like, unless it is full: for handlers whose cost is by the
-    batch (a transaction) and whose results nobody waits for.  Records without a lane, and codes, never wait.
+    batch (a transaction) and whose results nobody waits for.
     """
+    gather_codes_s: float = 0.0
+    """The same for verification codes and for records without a lane."""
 
 
 @dataclass(slots=True, eq=False)
@@ -123,10 +125,11 @@ class Intake:
         later = float("inf")
         for rank, begun in since.items():
             full = records[rank] >= limits.max_records or octets[rank] >= limits.max_octets
-            if rank == 0 or full or begun + limits.gather_s <= now:
+            ripe_at = begun + (limits.gather_s if rank else limits.gather_codes_s)
+            if full or ripe_at <= now:
                 found.add(rank)
             else:
-                later = min(later, begun + limits.gather_s)
+                later = min(later, ripe_at)
         return found, later
 
     def take(self, ranks: Iterable[int]) -> list[RawRecord]:

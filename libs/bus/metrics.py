@@ -21,6 +21,9 @@ BATCH_SECONDS = histogram(
 WAIT_SECONDS = histogram(
     "guanxin_bus_wait_seconds", "seconds", "From a record's production to the start of its batch", ("group", "topic")
 )
+REST_SECONDS = gauge(
+    "guanxin_bus_rest_seconds", "seconds", "What other classes rest between batches so that codes are quick", ("group",)
+)
 BUSY = counter("guanxin_bus_busy_total", "batches", "Batches put back by back-pressure", ("group", "topic"))
 FENCED = counter(
     "guanxin_bus_fenced_total",

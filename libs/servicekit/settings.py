@@ -72,6 +72,9 @@ class ServiceSettings(BaseSettings):
     """New traces begun per second; a request that comes with a sampled trace is always followed."""
     db_pool_max: int = Field(default=8, ge=1, le=100)
     db_statement_timeout_ms: int = Field(default=15_000, ge=100, le=600_000)
+    code_step_ms: int = Field(default=10, ge=0, le=10_000)
+    """What a verification code may take at one step of its way here; beyond, other classes rest between their batches.  0: they never do.
+    Where nothing else is going on a step takes 4 to 8 ms."""
     shutdown_grace_s: float = Field(default=10.0, ge=0.1, le=300.0)
     session_secret: SecretStr = SecretStr("")
     """Key of signed cookies and stored digests; the local stack makes a random one at its first start."""

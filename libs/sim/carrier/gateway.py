@@ -218,6 +218,8 @@ class Gateway:
         counts, submit = stats.counts, received.submit
         counts["submits"] += 1
         stats.submit_rate.add(now)
+        if self.stats.watched and submit.source == self.stats.watched:
+            self.stats.arrived(submit.destination, self.wall())
         if not behaviour.takes_all and not self._lets_in(connection, received.handle, now):
             return
         counts["accepted"] += 1

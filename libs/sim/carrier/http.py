@@ -30,6 +30,12 @@ class Reply(msgspec.Struct, forbid_unknown_fields=True, rename={"sender": "from"
     gateway: str = ""
 
 
+class Watch(msgspec.Struct, forbid_unknown_fields=True):
+    """The sender whose submits' arrivals are noted."""
+
+    sender: Annotated[str, msgspec.Meta(max_length=21)]
+
+
 def build_app(hub: Hub) -> FastAPI:
     """Return the application of a process's gateways."""
     app = new_app("Carrier simulator")
@@ -43,6 +49,22 @@ def build_app(hub: Hub) -> FastAPI:
         for gateway in hub.chosen(""):
             gateway.reset()
         return json({"reset": True})
+
+    @app.put("/watch")
+    async def watch(request: Request) -> Response:
+        """Note when submits of one sender arrive, nobody's when it is empty."""
+        try:
+            wanted = msgspec.json.decode(await body(request), type=Watch)
+        except (msgspec.MsgspecError, ValueError) as error:
+            return problem("invalid_watch", str(error))
+        for gateway in hub.chosen(""):
+            gateway.stats.watch(wanted.sender)
+        return json({"watched": wanted.sender})
+
+    @app.get("/arrivals")
+    async def arrivals() -> Response:
+        """Return recipient and Unix time in seconds of every submit of the watched sender, as it arrived."""
+        return json([arrival for gateway in hub.chosen("") for arrival in gateway.stats.arrivals])
 
     @app.get("/faults")
     async def faults(gateway: str = "") -> Response:

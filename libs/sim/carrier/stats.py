@@ -14,6 +14,9 @@ import xxhash
 _JOINING_AT_MOST = 200_000
 """Unfinished long messages kept; beyond it the oldest are given up and counted: a broken client cannot fill memory."""
 
+_ARRIVALS = 200_000
+"""Arrivals of the watched sender kept; beyond, none is noted."""
+
 _SAMPLES = 200
 """Latest messages kept for a person to look at."""
 
@@ -118,6 +121,8 @@ class Stats:
         self.duplicates = 0
         self.given_up = 0
         self.samples: deque[Received] = deque(maxlen=_SAMPLES)
+        self.watched = ""
+        self.arrivals: list[tuple[str, float]] = []
 
     def account(self, name: str) -> AccountStats:
         """Return the account's counters, new ones for a name not seen before."""
@@ -126,6 +131,16 @@ class Stats:
             found = self.accounts[name] = AccountStats()
         return found
 
+    def watch(self, sender: str) -> None:
+        """Note from now on when submits of a sender arrive; nobody's when empty."""
+        self.watched = sender
+        self.arrivals.clear()
+
+    def arrived(self, recipient: str, wall: float) -> None:
+        """A submit of the watched sender came at Unix time ``wall`` in seconds."""
+        if len(self.arrivals) < _ARRIVALS:
+            self.arrivals.append((recipient, wall))
+
     def reset(self) -> None:
         """Forget everything but the sessions that are open."""
         self.accounts = {name: account.restart() for name, account in self.accounts.items()}
@@ -133,6 +148,7 @@ class Stats:
         self._parts.clear()
         self._finished.clear()
         self.samples.clear()
+        self.arrivals.clear()
         self.duplicates = self.given_up = 0
 
     def message(self, sender: str, recipient: str, content: bytes, coding: int) -> bool:

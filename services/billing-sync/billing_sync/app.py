@@ -53,7 +53,8 @@ async def compose(runtime: Runtime) -> ASGIApp:
         producer=producer,
         database=database,
         offsets="with_effect",
-        limits=Limits(gather_s=GATHER_S),
+        limits=Limits(gather_s=GATHER_S, gather_codes_s=GATHER_S),
+        code_target_s=settings.code_step_ms / 1000,
         instance=settings.instance,
         state_dir=settings.state_dir,
     )

@@ -93,6 +93,7 @@ class Worker:
             quiet=quiet,
             on_mo=self._on_mo,
             most_ids=settings.receipt_memory,
+            code_target_s=settings.code_target_ms / 1000,
         )
         self.leases = Leases(
             database,
@@ -179,6 +180,7 @@ class Worker:
             database=self.database,
             limits=limits,
             overlap_lanes=overlap,
+            code_target_s=self.settings.code_step_ms / 1000,
             instance=self.settings.instance,
             state_dir=self.settings.state_dir,
         )

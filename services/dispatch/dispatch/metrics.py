@@ -28,6 +28,9 @@ RECEIPTS = counter(
 REPLIES = counter("guanxin_dispatch_replies_total", "messages", "Messages from phones, joined", ("link", "action"))
 CYCLES = counter("guanxin_dispatch_cycles_total", "cycles", "Journal cycles committed")
 STALE = counter("guanxin_dispatch_stale_items_total", "items", "Items found changed by somebody else when granting")
+BULK_REST_SECONDS = gauge(
+    "guanxin_dispatch_bulk_rest_seconds", "seconds", "What bulk rests between grants so that codes are quick"
+)
 CYCLE_SECONDS = histogram("guanxin_dispatch_cycle_seconds", "seconds", "Duration of a journal cycle's commit")
 ACCEPT_TO_SUBMIT_SECONDS = histogram(
     "guanxin_dispatch_accept_to_submit_seconds",

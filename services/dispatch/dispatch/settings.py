@@ -24,6 +24,8 @@ class DispatchSettings(ServiceSettings):
     """Text sent once to who opted out, such as 您已退订，不再接收此类短信。; empty: not confirmed."""
     receipt_memory: int = Field(default=DEFAULT_IDS, ge=1_000, le=10_000_000)
     """Carrier ids kept in memory to match receipts without the database."""
+    code_target_ms: int = Field(default=30, ge=0, le=10_000)
+    """Bulk rests as much as it takes until a verification code is queued here within so many milliseconds of its accept; 0: never."""
     watchdog: bool = True
     """Whether a child kills this worker when it is frozen beyond its lease; off only where the platform does it."""
     operator_token: SecretStr = SecretStr("")

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.types import ASGIApp
 
 from bus.consumer import Consumer
+from bus.courtesy import Courtesy
 from bus.intake import Limits as IntakeLimits
 from bus.outbox import FastPath, Relay, Sweeper
 from bus.producer import Producer
@@ -48,6 +49,9 @@ CONTROL_GROUP = "ingest.control"
 
 GATHER_S = 0.05
 """States of other classes than codes wait so long for others: a transaction costs as much for two as for a hundred."""
+
+GATHER_CODES_S = 0.02
+"""Those of codes wait so long: a state comes in fifty times a second at most, and a code leaves five of them."""
 
 STATUS_TOPICS: list[str] = [
     topic
@@ -98,6 +102,7 @@ async def _services(runtime: Runtime, settings: IngestSettings, database: Databa
     limits = Limits(settings.max_text, settings.max_segments)
     targets = Targets(database, private=settings.webhook_private_targets)
     in_flight = InFlight()
+    courtesy = Courtesy(settings.code_step_ms / 1000)
     gate = Gate(register, clock, settings.operator_token.get_secret_value(), settings.signature_window_s)
     services = Services(
         settings=settings,
@@ -112,7 +117,12 @@ async def _services(runtime: Runtime, settings: IngestSettings, database: Databa
         targets=targets,
         composer=composer,
         singles=SingleAccepter(
-            database, clock, chunks.offer, gather_s=settings.gather_ms / 1000, max_pending=settings.max_pending_singles
+            database,
+            clock,
+            chunks.offer,
+            courtesy,
+            gather_s=settings.gather_ms / 1000,
+            max_pending=settings.max_pending_singles,
         ),
         tasks=TaskAccepter(
             database,
@@ -121,6 +131,7 @@ async def _services(runtime: Runtime, settings: IngestSettings, database: Databa
             targets,
             in_flight,
             chunks.publish,
+            courtesy,
             limits=limits,
             max_rows=settings.max_upload_rows,
         ),
@@ -143,7 +154,8 @@ def _consumers(runtime: Runtime, settings: IngestSettings, database: Database, p
         producer=producer,
         database=database,
         offsets="with_effect",
-        limits=IntakeLimits(max_records=200, gather_s=GATHER_S),
+        limits=IntakeLimits(max_records=200, gather_s=GATHER_S, gather_codes_s=GATHER_CODES_S),
+        code_target_s=settings.code_step_ms / 1000,
         instance=settings.instance,
         state_dir=settings.state_dir,
     )

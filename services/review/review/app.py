@@ -124,6 +124,7 @@ async def attach_bus(runtime: Runtime, settings: ReviewSettings, database: Datab
         database=database,
         offsets="after_publish",
         overlap_lanes=True,
+        code_target_s=settings.code_step_ms / 1000,
         instance=settings.instance,
         state_dir=settings.state_dir,
     )

@@ -23,7 +23,7 @@ from spamfilter.store.rulesets import Rulesets
 
 GROUP = "spamfilter"
 
-SLICE = Limits(max_records=32, max_octets=192 * 1024)
+SLICE = Limits(max_records=32, max_octets=96 * 1024)
 """What is screened in one go.  By octets, because time goes with text: some 20 ms of individual texts, and a code
 waits no longer.
 """
@@ -62,6 +62,7 @@ async def compose(runtime: Runtime) -> ASGIApp:
         producer=producer,
         limits=SLICE,
         overlap_lanes=True,
+        code_target_s=settings.code_step_ms / 1000,
         on_assigned=handler.forget,
         on_revoked=handler.forget,
         instance=settings.instance,

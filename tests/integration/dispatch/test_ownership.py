@@ -11,6 +11,7 @@ import textwrap
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from contracts.events.dispatch import SegmentsAnswered, SegmentsReported
@@ -117,6 +118,43 @@ async def test_a_code_overtakes_a_running_task(carrier, worker_of, tools):
             overtaken.append(carrier.numbers().index(number) - before)
         # Of 3,000 queued before it, only what the rate let go while it was stored and committed.
         assert sorted(overtaken)[5] < 100, overtaken
+
+
+async def test_a_code_goes_at_once_while_bulk_rests_for_its_sake(carrier, worker_of, tools, dispatch_database):
+    async with worker_of([tools.link_of(carrier, rate=1_000, window=20)]) as running:
+        pump = running.worker.pump
+        await running.release(tools.make_chunk(30, lane=Lane.MARKETING))
+        await tools.until(lambda: running.check() or len(carrier.submits) == 30)
+        rest_s = 60.0
+        pump.courtesy.rest = lambda now: rest_s
+        await running.release(tools.make_chunk(500, lane=Lane.MARKETING))
+        for n in range(25):  # more than the window: answers are taken in although bulk rests
+            number = str(8613911110000 + n)
+            await running.release(tools.make_chunk(1, lane=Lane.VERIFICATION, first_number=int(number)))
+            await tools.until(lambda number=number: running.check() or number in carrier.numbers())
+        assert len(carrier.submits) == 30 + 25
+        # Claimed with its intake: the release's item never was anybody's to claim.
+        assert await dispatch_database.fetchval("select count(*) from item where lane = 0") == 0
+        rest_s = 0.0
+        await tools.until(lambda: running.check() or len(carrier.submits) == 30 + 25 + 500)
+
+
+async def test_slow_codes_make_bulk_rest_and_late_ones_do_not(carrier, worker_of, tools):
+    async with worker_of([tools.link_of(carrier, rate=1_000, window=20)]) as running:
+        courtesy = running.worker.pump.courtesy
+
+        async def code(n: int, age_ms: int, not_before_ms: int = 0) -> None:
+            chunk = tools.make_chunk(1, lane=Lane.VERIFICATION, first_number=8613911110000 + n)
+            at = int(time.time() * 1000)
+            entry = msgspec.structs.replace(chunk.entries[0], not_before=at - not_before_ms if not_before_ms else 0)
+            await running.release(msgspec.structs.replace(chunk, accepted_at=at - age_ms, entries=[entry]))
+            await tools.until(lambda: running.check() or str(8613911110000 + n) in carrier.numbers())
+
+        await code(1, 5_000)  # held by a person
+        await code(2, 900, not_before_ms=100)  # meant for later
+        assert courtesy.rest(time.monotonic()) == 0.0
+        await code(3, 900)
+        assert courtesy.rest(time.monotonic()) > 0.0
 
 
 async def test_enterprises_share_a_class(carrier, worker_of, tools):

@@ -146,3 +146,10 @@ def test_a_batch_waits_for_its_like_until_it_is_full_or_old_and_codes_never_wait
     assert made.ripe(10.1)[0] == {0, 1, 3}, "old"
     assert made.take({3})
     assert made.ripe(11.0) == ({0, 1}, float("inf"))
+
+
+def test_codes_gather_where_nobody_waits_for_what_follows():
+    made = intake((BULK, 0), (CODES, 0), max_records=3, gather_s=0.1, gather_codes_s=0.02)
+    made.offer(TopicPartition(CODES, 0), [record(CODES, 0, 0)], 10.0)
+    assert made.ripe(10.01) == (set(), 10.02)
+    assert made.ripe(10.02)[0] == {0}

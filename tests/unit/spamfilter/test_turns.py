@@ -124,7 +124,15 @@ class Empty:
 
 
 def batch(lane: Lane, enterprise: str, number: int, at: int = AT) -> Batch:
-    entry = Entry(first=0, count=1, task_id="t", pieces=["【关心】您的验证码是123456，5分钟内有效"], port="106900001", expires_at=1, task_total=1)
+    entry = Entry(
+        first=0,
+        count=1,
+        task_id="t",
+        pieces=["【关心】您的验证码是123456，5分钟内有效"],
+        port="106900001",
+        expires_at=1,
+        task_total=1,
+    )
     chunk = Chunk(
         chunk_id=f"{number:032x}", tenant="demo", enterprise=enterprise, lane=lane, accepted_at=at,
         recipients=[8613800000000], carriers="M", entries=[entry],

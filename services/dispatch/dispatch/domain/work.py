@@ -137,6 +137,7 @@ class Flight:
     """One grant under way; lists run in parallel, one place per segment."""
 
     __slots__ = (
+        "answered_at",
         "answers",
         "attempt",
         "codes",
@@ -184,6 +185,8 @@ class Flight:
         self.open = 0
         self.answers: list[tuple[int, int, str]] = []
         """(place, status, carrier id) of what is to be journalled in the next cycle."""
+        self.answered_at = 0.0
+        """When the latest of them was read, monotonic seconds."""
         self.codes = bytearray()
         """Per place: 0 nothing final reported, 1 reported."""
         self.returned: set[int] = set()

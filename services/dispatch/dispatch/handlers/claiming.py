@@ -14,6 +14,7 @@ import asyncpg
 import msgspec
 import structlog
 
+from bus.courtesy import Courtesy
 from contracts.chunk import Chunk
 from contracts.events.dispatch import CloseCause
 from contracts.lanes import LANES, Lane
@@ -116,14 +117,17 @@ class Claimer:
         *,
         clock: Clock,
         quiet: QuietHours,
-        wake_pump: Callable[[], None],
+        wake_pump: Callable[..., None],
+        courtesy: Courtesy,
     ) -> None:
+        """``wake_pump`` is `pump.Pump.wake`."""
         self.cache = ReleaseCache()
         self._database = database
         self._links = links
         self._clock = clock
         self._quiet = quiet
         self._wake_pump = wake_pump
+        self._courtesy = courtesy
         self._hint = asyncio.Event()
         self._code_hint = asyncio.Event()
         self._codes = asyncio.Lock()
@@ -193,7 +197,8 @@ class Claimer:
             )
             work.checked_at = now
             link.queues[release.head.lane].add(work)
-            self._wake_pump()
+            self._note_codes([work])
+            self._wake_pump(urgent=True)
 
     async def run(self) -> None:
         """Claim for ever: codes beside everything else, whose rounds are many statements long."""
@@ -231,7 +236,7 @@ class Claimer:
                 for link in list(self._links.values()):
                     found |= await self._claim_for(link, VERIFICATION)
         if found:
-            self._wake_pump()
+            self._wake_pump(urgent=True)
         return found
 
     async def _round(self) -> bool:
@@ -332,7 +337,17 @@ class Claimer:
         link.due[lane] = True
         for work in works:
             link.queues[lane].add(work)
+        if lane == VERIFICATION:
+            self._note_codes(works)
         return True
+
+    def _note_codes(self, works: Iterable[Work]) -> None:
+        """Tell how long codes took to come here that are sent for the first time and were not meant for later."""
+        now, now_ms = self._clock.monotonic(), self._clock.wall_ms()
+        for work in works:
+            chunk = work.release.chunk
+            if work.kind == FIRST and not any(entry.not_before > chunk.accepted_at for entry in chunk.entries):
+                self._courtesy.code(max(0, now_ms - chunk.accepted_at) / 1000, now)
 
     async def _load(self, rows: list[asyncpg.Record], claim: tuple[str, int]) -> list[Work]:
         missing = {row["release_id"] for row in rows if self.cache.get(row["release_id"]) is None}

@@ -154,6 +154,7 @@ class Digest:
             link.accept(len(yes), yes[-1].at)
             self._settle(flight, len(yes))
             flight.answers += accepted
+            flight.answered_at = yes[-1].at
             forms = self._book.remember(flight, accepted)
             if self._pending:
                 for form, (place, _, _) in zip(forms, accepted, strict=True):
@@ -184,6 +185,7 @@ class Digest:
             settled.retried.append(place)
         else:
             flight.answers.append((place, answer.status, ""))
+            flight.answered_at = answer.at
 
     def _on_reports(
         self,
@@ -371,11 +373,10 @@ class Digest:
         link = self._links[flight.link]
         places, flight.answers = flight.answers, []
         batch = self._take_id()
+        at_ms = self._now_ms - max(0, int((self._now - flight.answered_at) * 1000))
         recipients = release.chunk.recipients
-        draft.answer(batch, flight, self._now_ms, places, [recipients[flight.indices[p]] for p, _, _ in places])
-        event = outcomes.answered(
-            flight, release, places, batch, self._now_ms, link.config.carrier, link.config.protocol
-        )
+        draft.answer(batch, flight, at_ms, places, [recipients[flight.indices[p]] for p, _, _ in places])
+        event = outcomes.answered(flight, release, places, batch, at_ms, link.config.carrier, link.config.protocol)
         draft.events.append(outcomes.outcome(flight.head, event, "answered", batch, self._now_ms, flight.trace))
         refused: dict[int, list[int]] = {}
         for place, status, _ in places:

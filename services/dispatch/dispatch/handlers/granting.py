@@ -6,7 +6,7 @@ Everything chosen enters the draft; it is written to a carrier only after the dr
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from carrier.model import Submit
 from contracts.events.dispatch import CloseCause
@@ -29,6 +29,9 @@ COARSE = 4
 AHEAD_S = 0.01
 """What may go out so soon is granted now: it is durable, and waits in its session, when its moment comes (the pump asks the limiter
 again before it writes)."""
+
+ALL: Sequence[int] = range(len(LANES))
+CODES: Sequence[int] = (VERIFICATION,)
 
 TURN_MESSAGES = 100
 """Messages encoded in one turn of the loop (architecture.md, "Priority")."""
@@ -61,8 +64,10 @@ class Granter:
         self._quiet = quiet
         self._take_id = take_id
 
-    async def grant(self, link: LinkState, draft: Draft, now_ms: int) -> list[tuple[SlotSession, Flight]]:
-        """Grant what one link may send now; returns the flights to write after the commit."""
+    async def grant(
+        self, link: LinkState, draft: Draft, now_ms: int, lanes: Sequence[int] = ALL
+    ) -> list[tuple[SlotSession, Flight]]:
+        """Grant what one link may send now of some classes, best first; returns the flights to write after the commit."""
         now = self._clock.monotonic()
         sessions = [s for s in link.sessions.values() if s.ready(now)]
         flights: list[tuple[SlotSession, Flight]] = []
@@ -72,7 +77,7 @@ class Granter:
         quiet = bool(self._quiet.ends_at(now_ms)) if len(link.queues[MARKETING]) else False
         closing = Closing()
         turn = 0
-        for lane in range(len(LANES)):
+        for lane in lanes:
             if lane == MARKETING and quiet:
                 continue
             while budget > 0:
@@ -89,7 +94,8 @@ class Granter:
                     turn = 0
                     await asyncio.sleep(0)
         self._close(closing, draft, now_ms)
-        link.idle_pass = not flights and not closing.rows
+        if lanes is ALL:
+            link.idle_pass = not flights and not closing.rows
         return flights
 
     def _one(

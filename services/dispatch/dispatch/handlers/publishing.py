@@ -30,6 +30,9 @@ BATCH = 500
 GATHER_S = 0.1
 """Events of other classes than codes wait so long for others of their chunk, to go as one (`domain.merging`)."""
 
+GATHER_CODES_S = 0.01
+"""Those of codes wait so long: they are sent already, and each request costs the broker and three readers."""
+
 STOP_S = 2.0
 """A worker that goes away gets so long to say what it has committed."""
 
@@ -86,8 +89,8 @@ class Publisher:
                 wake.clear()
                 await wake.wait()
                 continue
-            if not express and not self._stopping and len(queue) < BATCH:
-                await asyncio.sleep(GATHER_S)
+            if not self._stopping and len(queue) < BATCH:
+                await asyncio.sleep(GATHER_CODES_S if express else GATHER_S)
             batch = [queue.popleft() for _ in range(min(BATCH, len(queue)))]
             await self._producer.send_raw([raw_of(event) for event in merged(batch)])
             self._done += [event.id for event in batch]

@@ -4,8 +4,9 @@
                                   ├─▶ one draft ─▶ ONE COMMIT ─▶ write submits, answer receipts, publish events
     claimed work ──────▶ grant  ──┘
 
-A cycle begins when something happened, at most every `GATHER_S` unless a verification code waits; while one commits, the next
-gathers.  A window slot is free again in the very commit that makes its answer durable.
+A cycle begins when something happened, at most every `GATHER_S`, and bulk less often while codes are slow (`bus.courtesy`); a
+verification code that comes meanwhile gets a cycle of its own.  While one commits, the next gathers.  A window slot is free again in the
+very commit that makes its answer durable.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Callable
 
 import structlog
 
+from bus.courtesy import Courtesy
 from carrier.errors import NotBoundError, RejectedItemError
 from carrier.events import Event
 from carrier.model import Submit
@@ -27,7 +29,7 @@ from dispatch.domain.work import Flight
 from dispatch.handlers import tracing
 from dispatch.handlers.claiming import VERIFICATION, Claimer
 from dispatch.handlers.digest import Acks, Digest
-from dispatch.handlers.granting import AHEAD_S, TURN_MESSAGES, Granter
+from dispatch.handlers.granting import AHEAD_S, ALL, CODES, TURN_MESSAGES, Granter
 from dispatch.handlers.linkstate import LinkState
 from dispatch.handlers.publishing import Publisher
 from dispatch.store.journal import Draft, Ids, StaleError, stale_items
@@ -39,6 +41,9 @@ log = structlog.get_logger()
 
 GATHER_S = 0.003
 """Least time between two cycles' beginnings: receipts are answered within 5 ms, and a commit is shared by what arrives meanwhile."""
+
+RESTING_GATHER_S = 0.02
+"""The same while bulk rests for codes' sake: fewer commits, and receipts are answered within some 20 ms."""
 
 IDLE_S = 0.25
 """Longest time without a cycle while acknowledged events wait to be forgotten."""
@@ -63,11 +68,13 @@ class Pump:
         quiet: QuietHours,
         on_mo: Callable[[list[int]], None],
         most_ids: int,
+        code_target_s: float,
     ) -> None:
+        self.courtesy = Courtesy(code_target_s)
         self.book = Book(most_ids)
         self.ids = Ids()
         self.links = links
-        self.claimer = Claimer(database, links, clock=clock, quiet=quiet, wake_pump=self.wake)
+        self.claimer = Claimer(database, links, clock=clock, quiet=quiet, wake_pump=self.wake, courtesy=self.courtesy)
         self.digest = Digest(links, self.book, self.ids.take)
         self._granter = Granter(self.book, self.claimer, clock=clock, quiet=quiet, take_id=self.ids.take)
         self._database = database
@@ -77,7 +84,9 @@ class Pump:
         self._on_mo = on_mo
         self._cycle = 0
         self._wake = asyncio.Event()
-        self._urgent = False
+        self._code_came = asyncio.Event()
+        self._codes_left = False
+        self._bulk_at = float("-inf")
         self._stopping = False
         self._granting = True
         self._fault: BaseException | None = None
@@ -99,8 +108,9 @@ class Pump:
         self._wake.set()
 
     def wake(self, *, urgent: bool = False) -> None:
-        """Begin a cycle soon; at once when ``urgent``."""
-        self._urgent |= urgent
+        """Begin a cycle soon; at once when ``urgent``: a code is there to be granted."""
+        if urgent:
+            self._code_came.set()
         self._wake.set()
 
     def stop_granting(self) -> None:
@@ -136,19 +146,24 @@ class Pump:
         await self.ids.refill(self._database)
         begun = 0.0
         while not self._stopping:
-            await self._wait(begun)
+            codes_only = await self._wait(begun)
             if self._fault is not None:
                 raise self._fault
-            begun = self._clock.monotonic()
-            self._wake.clear()
-            await self.cycle()
+            if codes_only:
+                await self._code_cycle()
+            else:
+                begun = self._clock.monotonic()
+                self._wake.clear()
+                self._code_came.clear()
+                self._codes_left = False
+                await self.cycle()
+                self._idle.set()
             if self.ids.low():
                 await self._refill()
-            self._idle.set()
         await self.cycle()
 
-    async def _wait(self, begun: float) -> None:
-        """Wait for something to do, then until the gathering time is over."""
+    async def _wait(self, begun: float) -> bool:
+        """Wait for something to do, then until bulk has gathered and rested; return whether a code came before that was over."""
         now = self._clock.monotonic()
         timeout = IDLE_S
         for link in self.links.values():
@@ -166,16 +181,20 @@ class Pump:
             handle = asyncio.get_running_loop().call_later(timeout, self._wake.set)
             await self._wake.wait()
             handle.cancel()
-        gap = begun + GATHER_S - self._clock.monotonic()
-        if gap > 0 and not self._code_waits():
-            await asyncio.sleep(gap)
+        rests = self.courtesy.rest(self._clock.monotonic()) and not self._codes_left
+        due = begun + (RESTING_GATHER_S if rests else GATHER_S)
+        while (left := due - self._clock.monotonic()) > 0 and not self._stopping:
+            try:
+                async with asyncio.timeout(left):
+                    await self._code_came.wait()
+            except TimeoutError:
+                break
+            self._code_came.clear()
+            return True
+        return False
 
     def _room(self, link: LinkState) -> bool:
         return any(s.used < link.shares[-1] or s.backlog for s in link.sessions.values())
-
-    def _code_waits(self) -> bool:
-        urgent, self._urgent = self._urgent, False
-        return urgent or any(len(link.queues[VERIFICATION]) for link in self.links.values())
 
     async def _refill(self) -> None:
         while True:
@@ -198,9 +217,31 @@ class Pump:
         acks = self.digest.take(inbox, unsent, rejected, draft, self._clock.monotonic(), now_ms)
         flights: list[tuple[SlotSession, Flight]] = []
         if self._granting:
+            now = self._clock.monotonic()
+            rest = self.courtesy.rest(now)
+            metrics.BULK_REST_SECONDS.set(rest)
+            resting = now - self._bulk_at < rest
+            if not resting:
+                self._bulk_at = now
             for link in list(self.links.values()):
-                flights += await self._granter.grant(link, draft, now_ms)
+                flights += await self._granter.grant(link, draft, now_ms, CODES if resting else ALL)
         draft.acked = self._publisher.take_done()
+        await self._finish(draft, acks, flights, now_ms)
+
+    async def _code_cycle(self) -> None:
+        """Grant codes and nothing else: what the sessions said, and bulk, wait for the cycle they are due in."""
+        draft = Draft()
+        now_ms = self._clock.wall_ms()
+        flights: list[tuple[SlotSession, Flight]] = []
+        if self._granting:
+            for link in list(self.links.values()):
+                if len(link.queues[VERIFICATION]):
+                    flights += await self._granter.grant(link, draft, now_ms, CODES)
+        await self._finish(draft, Acks(), flights, now_ms)
+        # Without room or rate for them: what the sessions said may make some.
+        self._codes_left = any(len(link.queues[VERIFICATION]) for link in self.links.values())
+
+    async def _finish(self, draft: Draft, acks: Acks, flights: list[tuple[SlotSession, Flight]], now_ms: int) -> None:
         if not draft.empty():
             gone = await self._commit(draft, now_ms)
             if gone:

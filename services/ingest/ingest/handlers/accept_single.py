@@ -16,6 +16,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
+from bus.courtesy import Courtesy
 from contracts.lanes import Lane
 from ingest import metrics, problems
 from ingest.domain.identity import fresh_id, single_task_id
@@ -92,14 +93,16 @@ class SingleAccepter:
         database: Database,
         clock: Clock,
         publish: Callable[[Sequence[Outbound]], None],
+        courtesy: Courtesy,
         *,
         gather_s: float,
         max_pending: int,
     ) -> None:
-        """``publish`` takes committed chunks and returns at once (the bus's fast path)."""
+        """``publish`` takes committed chunks and returns at once (the bus's fast path); ``courtesy`` is told what codes' commits take."""
         self._database = database
         self._clock = clock
         self._publish = publish
+        self._courtesy = courtesy
         self._max_pending = max_pending
         self._codes = _Line(gather_s, MAX_COMMITS)
         self._others = _Line(gather_s * PATIENCE, 1, SPACING_S)
@@ -165,7 +168,10 @@ class SingleAccepter:
                 except _Taken as taken:
                     batch = await self._answer_repeated(batch, taken.claims)
                     continue
-                metrics.COMMIT_SECONDS.labels("single").observe(time.perf_counter() - begun)
+                took_s = time.perf_counter() - begun
+                metrics.COMMIT_SECONDS.labels("single").observe(took_s)
+                if batch[0].single.head.lane is Lane.VERIFICATION:
+                    self._courtesy.code(took_s, time.monotonic())
                 metrics.GATHERED.observe(len(batch))
                 self._publish([_outbound(row) for row in draft.rows])
                 for row in draft.rows:

@@ -17,6 +17,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
+from bus.courtesy import Courtesy
 from bus.producer import PublishFailed
 from ingest import metrics
 from ingest.adapters.composer import Composed, Composer, ComposerError, Job, slices
@@ -61,17 +62,21 @@ class TaskAccepter:
         targets: Targets,
         in_flight: InFlight,
         publish: Publish,
+        courtesy: Courtesy,
         *,
         limits: Limits,
         max_rows: int,
     ) -> None:
-        """``publish`` returns when the broker has acknowledged and the rows are marked or about to be."""
+        """``publish`` returns when the broker has acknowledged and the rows are marked or about to be; ``courtesy`` says how long
+        publishing rests between slices for codes' sake.
+        """
         self._database = database
         self._clock = clock
         self._composer = composer
         self._targets = targets
         self._in_flight = in_flight
         self._publish = publish
+        self._courtesy = courtesy
         self._limits = limits
         self._max_rows = max_rows
         self._publishing: set[asyncio.Task[None]] = set()
@@ -165,6 +170,7 @@ class TaskAccepter:
             for part in slices(make.composed, SLICE):
                 await self._publish([make.outbound(chunk, number) for number, chunk in enumerate(part, at)])
                 at += len(part)
+                await asyncio.sleep(self._courtesy.rest(time.monotonic()))
         except PublishFailed as error:
             log.warning("task_left_to_relay", task_id=make.task_id, reason=str(error))
         finally:

@@ -1,0 +1,89 @@
+"""Bulk rests while codes are slow, and only then."""
+
+from __future__ import annotations
+
+from bus.courtesy import (
+    FLOW_S,
+    HELPLESS_S,
+    LEAST_REST_S,
+    LOWER_S,
+    MOST_REST_S,
+    OTHER_S,
+    RAISE_S,
+    TRIAL_S,
+    Courtesy,
+)
+
+TARGET = 0.01
+
+
+def flow(courtesy: Courtesy, begun: float, seconds: float, took_s: float, every_s: float = 0.02) -> list[float]:
+    """Let codes come evenly that all take as long; return the rest after each."""
+    rests = []
+    for number in range(round(seconds / every_s)):
+        now = begun + number * every_s
+        courtesy.code(took_s, now)
+        rests.append(courtesy.rest(now))
+    return rests
+
+
+def test_without_codes_and_with_quick_ones_nobody_rests():
+    courtesy = Courtesy(TARGET)
+    assert courtesy.rest(0.0) == 0.0
+    assert set(flow(courtesy, 1.0, 5.0, TARGET)) == {0.0}
+
+
+def test_slow_codes_raise_the_rest_within_a_quarter_of_a_second_to_the_most():
+    courtesy = Courtesy(TARGET)
+    rests = flow(courtesy, 1.0, 0.3, 2 * TARGET)
+    assert rests[0] == LEAST_REST_S
+    assert rests == sorted(rests)
+    assert rests[-1] == MOST_REST_S
+
+
+def test_a_burst_of_slow_codes_raises_it_once():
+    courtesy = Courtesy(TARGET)
+    for number in range(100):
+        courtesy.code(1.0, 1.0 + number * RAISE_S / 200)
+    assert courtesy.rest(1.04) == LEAST_REST_S
+
+
+def test_it_shrinks_while_no_code_is_slow_and_ends():
+    courtesy = Courtesy(TARGET)
+    flow(courtesy, 1.0, 0.3, 2 * TARGET)
+    rests = flow(courtesy, 1.3, 30 * LOWER_S, TARGET / 2)
+    assert rests == sorted(rests, reverse=True)
+    assert MOST_REST_S > rests[len(rests) // 2] > 0.0
+    assert rests[-1] == 0.0
+
+
+def test_it_ends_when_no_codes_come():
+    courtesy = Courtesy(TARGET)
+    flow(courtesy, 1.0, 0.3, 2 * TARGET)
+    assert courtesy.rest(1.3) == MOST_REST_S
+    assert courtesy.rest(1.3 + FLOW_S + 0.1) == 0.0
+
+
+def test_a_code_that_a_person_held_says_nothing():
+    courtesy = Courtesy(TARGET)
+    assert set(flow(courtesy, 1.0, 1.0, OTHER_S + 1)) == {0.0}
+
+
+def test_where_resting_does_not_help_bulk_goes_on_for_a_while():
+    courtesy = Courtesy(TARGET)
+    rests = flow(courtesy, 1.0, TRIAL_S + 1, 10 * TARGET)
+    assert MOST_REST_S in rests
+    assert rests[-1] == 0.0
+    at = 1.0 + TRIAL_S + 1
+    assert set(flow(courtesy, at, HELPLESS_S - 3, 10 * TARGET)) == {0.0}
+    assert MOST_REST_S in flow(courtesy, at + HELPLESS_S, 1.0, 10 * TARGET)
+
+
+def test_where_it_helps_in_part_bulk_keeps_resting():
+    courtesy = Courtesy(TARGET)
+    flow(courtesy, 1.0, 0.3, 2 * TARGET)
+    assert set(flow(courtesy, 1.3, 3 * TRIAL_S, 2 * TARGET)) == {MOST_REST_S}
+
+
+def test_no_target_no_rest():
+    assert set(flow(Courtesy(0.0), 1.0, 5.0, 1.0)) == {0.0}
