@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,10 @@ class AdminSettings(BaseSettings):
     kafka_replication: int = Field(default=1, ge=1, le=9)
     kafka_partitions: int = Field(default=0, ge=0, le=512)
     """Partitions of every topic that has more than one; 0: as the topic's record says."""
+
+
+VISIBLE_S = 10.0
+"""What is created now and not told of after so long is left to its readers, who look again by themselves."""
 
 
 class AdminFailed(Exception):
@@ -82,6 +86,7 @@ async def apply(
         changes = await _create(admin, [t for n, t in wanted.items() if n not in present], replication, partitions)
         changes += await _grow(admin, wanted, present, partitions)
         changes += await _configure(admin, [wanted[name] for name in present])
+        await _visible(admin, wanted, partitions)
     return changes
 
 
@@ -121,6 +126,20 @@ async def lag(bootstrap_servers: str, groups: Sequence[str] | None = None) -> li
             behind = end - max(position if position is not None else first, first)
             rows.append(PartitionLag(name, tp.topic, tp.partition, position, end, max(0, behind)))
     return rows
+
+
+async def _visible(admin: AIOKafkaAdminClient, wanted: dict[str, Topic], partitions: int) -> None:
+    """Wait until brokers tell of every topic: a consumer that subscribes before looks again only after its metadata's age."""
+    missing = dict(wanted)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(VISIBLE_S):
+            while missing:
+                for state in await admin.describe_topics(list(missing)):
+                    led = [p for p in state["partitions"] if p["leader"] >= 0]
+                    if state["error_code"] == 0 and len(led) >= _partitions(missing[state["topic"]], partitions):
+                        del missing[state["topic"]]
+                if missing:
+                    await asyncio.sleep(0.05)
 
 
 async def _create(admin: AIOKafkaAdminClient, topics: Sequence[Topic], replication: int, partitions: int) -> list[str]:
