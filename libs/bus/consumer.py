@@ -245,6 +245,8 @@ class Consumer:
             hurry(kafka, partial=self._intake.any_paused())
             if fetched:
                 self._wake()
+                # Who gathers anyway asks the broker less often; nothing is fetched while what came is unread.
+                await asyncio.sleep(self._intake.limits.gather_codes_s / 2)
 
     async def _prepare(self, kafka: AIOKafkaConsumer) -> None:
         """Begin a new assignment: find positions, rebuild state, seek, open the gate."""

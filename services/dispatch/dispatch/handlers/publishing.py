@@ -30,7 +30,7 @@ BATCH = 500
 GATHER_S = 0.1
 """Events of other classes than codes wait so long for others of their chunk, to go as one (`domain.merging`)."""
 
-GATHER_CODES_S = 0.01
+GATHER_CODES_S = 0.05
 """Those of codes wait so long: they are sent already, and each request costs the broker and three readers."""
 
 STOP_S = 2.0

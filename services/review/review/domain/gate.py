@@ -131,9 +131,11 @@ def plainly_direct(
     if screened.part > 0 or screened.indices is not None:
         return False
     threshold, minute, opened = MAX_THRESHOLD, minute_of_day(now_ms), True
+    codes = set(screened.code_entries)
+    counted = {entry.port for position, entry in enumerate(chunk.entries) if position not in codes}
     for number in {entry.port for entry in chunk.entries}:
         policy = policies.of(chunk.tenant, number)
-        if policy.suspended or policies.counts(chunk.tenant, chunk.enterprise, policy):
+        if policy.suspended or (number in counted and policies.counts(chunk.tenant, chunk.enterprise, policy)):
             return False
         threshold = min(threshold, policies.threshold_of(chunk.tenant, policy))
         opened = opened and (policy.window or default_window).holds(minute)
