@@ -1,7 +1,7 @@
 """Who may screen beside whom: batches of different enterprises at the same time, of one enterprise one after the other.
 
 Windows and caps are counted per enterprise, so batches without a common one cannot see each other's counts, and the order of the
-log is theirs whoever is acknowledged first (docs/decisions, "Lanes are screened side by side").
+log is theirs whoever is acknowledged first (docs/decisions, "An effect may be one call, and lanes are screened side by side").
 """
 
 from __future__ import annotations
