@@ -179,15 +179,17 @@ class InDatabase:
         if call is None:
             return None
         refused = [*invalid, *call.invalid]
-        if refused and isinstance(self._handler, StatefulHandler):
-            return None  # buried there, and not twice should the call be declined
-        # Before the commit: once the offset has passed it, nobody would bury the record any more.
-        await self._sink.bury(refused)
         first = len(call.args) + 1
         places = ", ".join(f"${number}" for number in range(first, first + 5))
         sql = f"select c.* from move_offsets({places}) m, {call.sql} c"  # noqa: S608 - a handler's own function and numbers
         try:
-            row = await self._database.fetchrow(sql, *call.args, *offsets.columns(self._group, moves))
+            args = [*call.args, *offsets.columns(self._group, moves)]
+            if refused:
+                async with self._database.transaction() as tx:
+                    row = await tx.fetchrow(sql, *args)
+                    await self._sink.bury(refused)  # before the commit, as in `_transacted`
+            else:
+                row = await self._database.fetchrow(sql, *args)
         except DatabaseUnavailable:
             call.lost()
             raise

@@ -122,8 +122,7 @@ async def test_what_nobody_understands_is_buried_once(bench, make_event, wait_un
 
     await wait_until(past)
     letters = await deadletters.list_letters(bench.bootstrap, bench.service)
-    assert sorted(x.code for x in letters) in (["malformed", "odd"], ["malformed"])
-    assert len(letters) == len({x.code for x in letters})
+    assert sorted(x.code for x in letters) == ["malformed", "odd"]
 
 
 async def test_a_call_whose_fate_is_unknown_is_said_to_be_lost_and_comes_again(bench, make_event, wait_until):

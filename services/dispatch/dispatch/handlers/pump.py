@@ -183,15 +183,16 @@ class Pump:
             handle.cancel()
         rests = self.courtesy.rest(self._clock.monotonic()) and not self._codes_left
         due = begun + (RESTING_GATHER_S if rests else GATHER_S)
-        while (left := due - self._clock.monotonic()) > 0 and not self._stopping:
-            try:
-                async with asyncio.timeout(left):
-                    await self._code_came.wait()
-            except TimeoutError:
-                break
-            self._code_came.clear()
-            return True
-        return False
+        left = due - self._clock.monotonic()
+        if left <= 0 or self._stopping:
+            return False
+        try:
+            async with asyncio.timeout(left):
+                await self._code_came.wait()
+        except TimeoutError:
+            return False
+        self._code_came.clear()
+        return True
 
     def _room(self, link: LinkState) -> bool:
         return any(s.used < link.shares[-1] or s.backlog for s in link.sessions.values())
