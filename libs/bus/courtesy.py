@@ -1,14 +1,15 @@
 """How much bulk rests so that verification codes are quick.  Pure: time is an argument.
 
 On a machine that bulk keeps full, every step of a code waits for a core, and its way through the services is some twenty steps.  What helps
-is that bulk asks for less.  Wherever codes and bulk meet, what codes had to wait there is the signal and bulk's rest the means: it grows
-with every slow code, shrinks while none is slow, and ends when no codes come or when resting does not help them.
+is that bulk asks for less.  Wherever codes and bulk meet, what codes had to wait there is the signal and bulk's rest the means: it is
+longest at the first slow code, shrinks while none is slow, grows again with one that is, and ends when no codes come or when resting does
+not help them.
 """
 
 from __future__ import annotations
 
 RAISE_S = 0.05
-"""The rest grows at most so often: a quarter of a second from none to the most."""
+"""The rest grows at most so often."""
 LOWER_S = 0.25
 """It shrinks so often while no code is slow."""
 LONGER, SHORTER = 3.0, 0.9
@@ -55,7 +56,8 @@ class Courtesy:
 
     def _raise(self, now: float) -> None:
         before = self._rest_s
-        self._rest_s = min(MOST_REST_S, max(LEAST_REST_S, before * LONGER))
+        # The first slow code finds a machine that bulk has had for itself: what is under way must end before anything helps.
+        self._rest_s = min(MOST_REST_S, before * LONGER) if before else MOST_REST_S
         self._raised_at = now
         if before < MOST_REST_S:
             self._trial_at, self._tried, self._far = now, 0, 0

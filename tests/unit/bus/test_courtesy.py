@@ -33,19 +33,23 @@ def test_without_codes_and_with_quick_ones_nobody_rests():
     assert set(flow(courtesy, 1.0, 5.0, TARGET)) == {0.0}
 
 
-def test_slow_codes_raise_the_rest_within_a_quarter_of_a_second_to_the_most():
+def test_the_first_slow_code_brings_the_most_and_later_ones_what_was_given_back():
     courtesy = Courtesy(TARGET)
-    rests = flow(courtesy, 1.0, 0.3, 2 * TARGET)
-    assert rests[0] == LEAST_REST_S
-    assert rests == sorted(rests)
-    assert rests[-1] == MOST_REST_S
+    courtesy.code(2 * TARGET, 1.0)
+    assert courtesy.rest(1.0) == MOST_REST_S
+    lowered = flow(courtesy, 1.1, 4.0, TARGET)[-1]
+    assert LEAST_REST_S < lowered < MOST_REST_S / 3
+    courtesy.code(2 * TARGET, 5.1)
+    assert courtesy.rest(5.1) == 3 * lowered
 
 
 def test_a_burst_of_slow_codes_raises_it_once():
     courtesy = Courtesy(TARGET)
+    courtesy.code(2 * TARGET, 1.0)
+    lowered = flow(courtesy, 1.1, 4.0, TARGET)[-1]
     for number in range(100):
-        courtesy.code(1.0, 1.0 + number * RAISE_S / 200)
-    assert courtesy.rest(1.04) == LEAST_REST_S
+        courtesy.code(1.0, 5.1 + number * RAISE_S / 200)
+    assert courtesy.rest(5.14) == 3 * lowered
 
 
 def test_it_shrinks_while_no_code_is_slow_and_ends():

@@ -53,6 +53,7 @@ class Waiting:
     target_id: int | None
     traceparent: str
     future: asyncio.Future[Answer] = field(repr=False)
+    since: float = field(default_factory=time.monotonic)
 
 
 @dataclass(slots=True)
@@ -98,7 +99,7 @@ class SingleAccepter:
         gather_s: float,
         max_pending: int,
     ) -> None:
-        """``publish`` takes committed chunks and returns at once (the bus's fast path); ``courtesy`` is told what codes' commits take."""
+        """``publish`` takes committed chunks and returns at once (the bus's fast path); ``courtesy`` is told how long codes wait here."""
         self._database = database
         self._clock = clock
         self._publish = publish
@@ -168,10 +169,10 @@ class SingleAccepter:
                 except _Taken as taken:
                     batch = await self._answer_repeated(batch, taken.claims)
                     continue
-                took_s = time.perf_counter() - begun
-                metrics.COMMIT_SECONDS.labels("single").observe(took_s)
+                metrics.COMMIT_SECONDS.labels("single").observe(time.perf_counter() - begun)
                 if batch[0].single.head.lane is Lane.VERIFICATION:
-                    self._courtesy.code(took_s, time.monotonic())
+                    now = time.monotonic()
+                    self._courtesy.code(now - batch[0].since, now)
                 metrics.GATHERED.observe(len(batch))
                 self._publish([_outbound(row) for row in draft.rows])
                 for row in draft.rows:

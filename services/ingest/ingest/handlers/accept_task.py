@@ -36,8 +36,8 @@ from servicekit.database import Connection, Database
 from servicekit.problems import UNAVAILABLE, Problem
 from servicekit.telemetry import unfollowed
 
-SLICE = 16
-"""Chunks (8,000 messages) written or published at a time: a few milliseconds of the event loop."""
+SLICE = 8
+"""Chunks (4,000 messages) written or published at a time: a few milliseconds of the event loop."""
 MAX_PUBLISHING = 32
 """Tasks published from memory at once; beyond it (the broker is away) the relay takes them from the database."""
 FOLLOWED = 1
