@@ -220,15 +220,15 @@ class Stage:
 
     # The end ----------------------------------------------------------------------------------------------------------
 
-    async def settle(self, patience_s: float = 600.0) -> Figures:
-        """Wait until everything sent is final and charged, and return the figures."""
+    async def settle(self, patience_s: float = 600.0, charged_s: float = 90.0) -> Figures:
+        """Wait until everything sent is final, and charged within ``charged_s`` after that, and return the figures."""
         await self.upstream.finished()
         sent = self.upstream.sent
         states = await load.until_final(
             self.http, self.stack.token, self.upstream.all_messages, patience_s, self.upstream.never_sent
         )
         seen = await self.simulator()
-        charged = await self._charged(sent, 90.0)
+        charged = await self._charged(sent, charged_s)
         uncertain = await self.rows("select link, slot, epoch, count(*) n from dispatch.uncertain group by 1, 2, 3")
         for fault in self.faults:
             fault.flow_s = flow_again(self.samples, fault.at, fault.began)
