@@ -128,7 +128,7 @@ class Consumer:
         self._in_hand: dict[int, float] = {}
         self._blocked: dict[int, tuple[float, str]] = {}
         self._resting: dict[int, float] = {}
-        self._courtesy = Courtesy(limits.gather_codes_s + code_target_s)
+        self._courtesy = Courtesy(limits.gather_codes_s + code_target_s if code_target_s else 0.0)
         self._busy_since: float | None = None
         self._joined_at = time.monotonic()
         self._failure: Exception | None = None

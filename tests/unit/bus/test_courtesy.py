@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import pytest
+
+from bus.consumer import Consumer
 from bus.courtesy import (
     FLOW_S,
     HELPLESS_S,
@@ -13,6 +18,7 @@ from bus.courtesy import (
     TRIAL_S,
     Courtesy,
 )
+from bus.intake import Limits
 
 TARGET = 0.01
 
@@ -91,3 +97,17 @@ def test_where_it_helps_in_part_bulk_keeps_resting():
 
 def test_no_target_no_rest():
     assert set(flow(Courtesy(0.0), 1.0, 5.0, 1.0)) == {0.0}
+
+
+@pytest.mark.parametrize(("target_s", "rests"), [(0.0, False), (TARGET, True)])
+def test_a_consumer_that_gathers_codes_can_be_told_not_to_rest(target_s, rests):
+    consumer = Consumer(
+        bootstrap_servers="",
+        group="ingest.status",
+        topics=["dispatch.outcomes.verification", "dispatch.outcomes.notice"],
+        handler=SimpleNamespace(handle=None),
+        producer=SimpleNamespace(),
+        limits=Limits(gather_codes_s=0.1),
+        code_target_s=target_s,
+    )
+    assert any(flow(consumer._courtesy, 1.0, 1.0, 0.2)) is rests

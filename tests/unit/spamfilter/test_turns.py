@@ -71,13 +71,15 @@ async def test_different_names_go_side_by_side_and_equal_ones_wait(steps):
     assert steps.inside == ["code of a"]
 
 
+async def begin_in_turn(steps: Steps) -> None:
+    """Bulk is inside, a rebuild waits for it, and a code of another enterprise comes last."""
+    for name, *keys in (("bulk", "a"), ("rebuild",), ("code", "c")):
+        steps.begin(name, *keys)
+        await _settled()
+
+
 async def test_who_wants_all_waits_for_all_and_lets_nobody_past(steps):
-    steps.begin("bulk", "a")
-    await _settled()
-    steps.begin("rebuild")
-    await _settled()
-    steps.begin("code", "c")
-    await _settled()
+    await begin_in_turn(steps)
     assert steps.inside == ["bulk"]
     await steps.end("bulk")
     assert steps.inside == ["rebuild"]
@@ -86,12 +88,7 @@ async def test_who_wants_all_waits_for_all_and_lets_nobody_past(steps):
 
 
 async def test_who_gives_up_waiting_for_all_stops_nobody(steps):
-    steps.begin("bulk", "a")
-    await _settled()
-    steps.begin("rebuild")
-    await _settled()
-    steps.begin("code", "c")
-    await _settled()
+    await begin_in_turn(steps)
     steps.tasks[1].cancel()
     await _settled()
     assert steps.inside == ["bulk", "code"]
