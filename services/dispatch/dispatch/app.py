@@ -25,6 +25,7 @@ from dispatch.handlers.intake import Intake, Taken
 from dispatch.handlers.janitor import Janitor
 from dispatch.handlers.leases import Leases
 from dispatch.handlers.linkstate import LinkState
+from dispatch.handlers.neighbourhood import Neighbourhood
 from dispatch.handlers.overdue import Overdue
 from dispatch.handlers.publishing import OutboxRows, Publisher
 from dispatch.handlers.pump import Pump
@@ -122,6 +123,7 @@ class Worker:
             publish=self.publisher.offer,
             settled=self.pump.digest.forget_pending,
         )
+        self.neighbourhood = Neighbourhood(database, self.pump, shared=lambda: self.leases.shared(), clock=self.clock)
         self.overdue = Overdue(database, self.configs, clock=self.clock, publish=self.publisher.offer)
         self.janitor = Janitor(database, clock=self.clock, retention_days=settings.retention_days)
         self.relay: Relay[Outgoing] = Relay("dispatch.outbox", database, producer, OutboxRows())
@@ -228,6 +230,7 @@ async def compose(runtime: Runtime) -> ASGIApp:
         ("sweeper", worker.sweeper.run),
         ("replies", worker.replies.run),
         ("resolver", worker.resolver.run),
+        ("neighbourhood", worker.neighbourhood.run),
         ("overdue", worker.overdue.run),
         ("janitor", worker.janitor.run),
     ):

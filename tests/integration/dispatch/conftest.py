@@ -215,6 +215,7 @@ class Running:
             w.sweeper.run,
             w.replies.run,
             w.resolver.run,
+            w.neighbourhood.run,
         ):
             self.tasks.append(asyncio.create_task(work(), name=getattr(work, "__qualname__", "")))
         return self

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from carrier.model import ReportState
 from contracts.events.dispatch import CloseCause, MessagesClosed, SegmentsAnswered, SegmentsReported, SegmentState
 from dispatch.domain.outcomes import STATES
+from dispatch.handlers.resolving import Resolver
 
 
 def reported(running) -> list[tuple[int, int, SegmentState]]:
@@ -13,6 +16,10 @@ def reported(running) -> list[tuple[int, int, SegmentState]]:
         for e in running.bus.of(SegmentsReported)
         for i, s, state in zip(e.indices, e.segments, e.states, strict=True)
     ]
+
+
+def answered(running) -> int:
+    return sum(len(e.indices) for e in running.bus.of(SegmentsAnswered))
 
 
 async def test_a_receipt_may_come_before_the_answer(carrier, worker_of, tools, dispatch_database):
@@ -84,6 +91,47 @@ async def test_receipts_after_a_restart_are_found_in_the_journal(carrier, worker
         await tools.until(lambda: running.check() or len(reported(running)) == 20)
         await tools.until(lambda: _none(dispatch_database, "receipt_pending"))
         assert len(reported(running)) == 20
+
+
+@pytest.mark.parametrize("early", [False, True], ids=["after the answer", "before the answer"])
+async def test_receipts_that_come_to_another_worker_are_known_where_their_answers_came(
+    carrier, worker_of, tools, dispatch_database, monkeypatch, early
+):
+    monkeypatch.setattr(Resolver, "once", _nothing)
+    link = tools.link_of(carrier, sessions=2, rate=200)
+    carrier.hold_receipts = True
+    async with worker_of([link]) as first, worker_of([link], instance="dispatch-2") as second:
+        await tools.until(
+            lambda: all(r.check() or _bound(r) == [True] for r in (first, second)) and len(carrier.bound) == 2
+        )
+        other = dict(zip(carrier.bound, reversed(list(carrier.bound)), strict=True))
+        if early:
+            straight = carrier.deliver
+            carrier.hold_receipts, carrier.receipt_first = False, True
+            monkeypatch.setattr(carrier, "deliver", lambda report, come: straight(report, other[come]))
+        sent = 0
+        while min(answered(first), answered(second)) < 20:  # rate and work are shared out within seconds
+            sent += 50
+            assert sent <= 5000
+            await (first, second)[sent // 50 % 2].release(tools.make_chunk(50, enterprise=f"b{sent}"))
+            await tools.until(lambda n=sent: answered(first) + answered(second) == n)
+        carried = [answered(first), answered(second)]
+        for n in range(0, len(carrier.held), 50):  # the carrier's window is 100
+            for report in carrier.held[n : n + 50]:
+                carrier.deliver(report, next(iter(other)))
+            await tools.until(lambda n=n: carrier.receipts_answered >= min(n + 50, len(carrier.held)))
+        await tools.until(lambda: first.check() or second.check() or len(reported(first) + reported(second)) >= sent)
+        await tools.until(lambda: _none(dispatch_database, "receipt_pending"))
+        assert [len(reported(first)), len(reported(second))] == carried
+
+
+async def _nothing(resolver) -> int:
+    return 0
+
+
+def _bound(running) -> list[bool]:
+    link = running.worker.pump.links.get("a")
+    return [] if link is None else [session.bound for session in link.sessions.values()]
 
 
 async def test_a_receipt_of_nothing_is_kept_and_listed(carrier, worker_of, tools, dispatch_database):

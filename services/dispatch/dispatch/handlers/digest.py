@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from itertools import groupby
 
 import structlog
@@ -46,6 +47,10 @@ UNWRITABLE = -1
 MOST_PENDING = 50_000
 """Unmatched receipts kept in memory; beyond, only the table has them and the resolver finds them there."""
 
+PENDING_S = 10.0
+"""How long an unmatched receipt waits in memory for its answer.  Somebody else may have settled it meanwhile, and a carrier may give its
+id again: an answer that comes later is for the resolver."""
+
 REFUSING_STEP = 3
 """Back-off step of a throttled segment while the carrier takes nothing at all: 0.8 to 1.6 s instead of 0.1 to 0.2."""
 
@@ -69,6 +74,19 @@ class Acks:
         entry[1].extend(handles)
 
 
+@dataclass(frozen=True, slots=True)
+class ForeignReceipt:
+    """A receipt that came to another worker, found in this one's book: where it is kept, its segment and what it says."""
+
+    pending_id: int
+    link: str
+    flight: Flight
+    place: int
+    state: SegmentState
+    code: str
+    done_at: int
+
+
 class _Settled:
     """What became of a flight's segments in this cycle."""
 
@@ -88,7 +106,7 @@ class Digest:
         self._links = links
         self._book = book
         self._take_id = take_id
-        self._pending: dict[tuple[str, str], list[tuple[int, Report]]] = {}
+        self._pending: dict[tuple[str, str], list[tuple[int, Report, float]]] = {}
         self._touched: dict[Flight, _Settled] = {}
         self._reported: dict[tuple[str, Flight], list[tuple[int, int, int, SegmentState, str, int]]] = {}
         self._now = 0.0
@@ -99,13 +117,15 @@ class Digest:
         inbox: list[tuple[Source, LinkConnection | None, list[Event]]],
         unsent: list[tuple[Flight, int]],
         rejected: list[tuple[Flight, int]],
+        foreign: list[ForeignReceipt],
         draft: Draft,
         now: float,
         now_ms: int,
     ) -> Acks:
         """Put everything into ``draft``; return what to acknowledge after its commit.
 
-        ``unsent`` were granted and surely never written, ``rejected`` could not be encoded.
+        ``unsent`` were granted and surely never written, ``rejected`` could not be encoded, ``foreign`` are receipts other workers
+        keep for whoever knows their segments.
         """
         self._now, self._now_ms = now, now_ms
         acks = Acks()
@@ -126,6 +146,9 @@ class Digest:
         for flight, place in rejected:
             self._settle(flight)
             flight.answers.append((place, UNWRITABLE, ""))
+        for one in foreign:
+            draft.settled.append(one.pending_id)
+            self._matched(one.link, one.flight, one.place, one.state, one.code, one.done_at)
         self._finish(draft)
         self._report(draft, acks)
         return acks
@@ -210,7 +233,7 @@ class Digest:
             return
         found = self._book.match(link.name, report.message_id, link.config.id_mode, report.recipient)
         if found is not None:
-            self._matched(link, found[0], found[1], report, state)
+            self._matched(link.name, *found, state, code_of(report), outcomes.wire_time_ms(report.done))
             return
         metrics.RECEIPTS.labels(link.name, "pending").inc()
         pending_id = self._take_id()
@@ -229,10 +252,9 @@ class Digest:
                 outcomes.wire_time_ms(report.done),
             )
         )
-        while len(self._pending) >= MOST_PENDING:
-            del self._pending[next(iter(self._pending))]
+        self._forget_old()
         for form in forms:
-            self._pending.setdefault((link.name, form), []).append((pending_id, report))
+            self._pending.setdefault((link.name, form), []).append((pending_id, report, self._now))
 
     def _told_by_id(self, link: LinkState, report: Report) -> int:
         """Unix ms of the submit where only its id tells, 0 where nothing does."""
@@ -244,14 +266,23 @@ class Digest:
         waiting = self._pending.get((link.name, form))
         if waiting is None:
             return
-        for pending_id, report in list(waiting):
+        for pending_id, report, _ in list(waiting):
             forms = candidates(report.message_id, link.config.id_mode)
             if form != forms[0] and not same_number(flight.recipients[place], report.recipient):
                 continue
             for other in forms:
                 self._forget(link.name, other, pending_id)
             draft.settled.append(pending_id)
-            self._matched(link, flight, place, report, _FINAL_STATES[report.state])
+            state = _FINAL_STATES[report.state]
+            self._matched(link.name, flight, place, state, code_of(report), outcomes.wire_time_ms(report.done))
+
+    def _forget_old(self) -> None:
+        """Forget what is too much or too old to wait, the oldest first."""
+        while self._pending:
+            oldest = next(iter(self._pending))
+            if len(self._pending) < MOST_PENDING and self._pending[oldest][-1][2] > self._now - PENDING_S:
+                return
+            del self._pending[oldest]
 
     def _forget(self, link: str, form: str, pending_id: int) -> None:
         waiting = self._pending.get((link, form))
@@ -268,24 +299,15 @@ class Digest:
         if found is not None:
             found[0].codes[found[1]] = 1
 
-    def _matched(self, link: LinkState, flight: Flight, place: int, report: Report, state: SegmentState) -> None:
+    def _matched(self, link: str, flight: Flight, place: int, state: SegmentState, code: str, done_at: int) -> None:
         if flight.codes[place]:
-            metrics.RECEIPTS.labels(link.name, "repeated").inc()
+            metrics.RECEIPTS.labels(link, "repeated").inc()
             return
         flight.codes[place] = 1
-        rows = self._reported.get((link.name, flight))
+        rows = self._reported.get((link, flight))
         if rows is None:
-            rows = self._reported[link.name, flight] = []
-        rows.append(
-            (
-                flight.indices[place],
-                flight.segs[place],
-                flight.totals[place],
-                state,
-                code_of(report),
-                outcomes.wire_time_ms(report.done),
-            )
-        )
+            rows = self._reported[link, flight] = []
+        rows.append((flight.indices[place], flight.segs[place], flight.totals[place], state, code, done_at))
 
     def _on_other(
         self,

@@ -86,6 +86,11 @@ class Leases:
             return "the lease ran out: the database is away / 租约已过期：数据库不可用"
         return None
 
+    def shared(self) -> list[str]:
+        """Return the links this worker has or had sessions of, and of which another one has some now."""
+        others = {row["link"] for row in self.slot_rows if row["owner"] not in (None, self._owner)}
+        return sorted(others.intersection(self._pump.links))
+
     # Life -------------------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:

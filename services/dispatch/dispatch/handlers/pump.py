@@ -28,7 +28,7 @@ from dispatch.domain.quiet import QuietHours
 from dispatch.domain.work import Flight
 from dispatch.handlers import tracing
 from dispatch.handlers.claiming import VERIFICATION, Claimer
-from dispatch.handlers.digest import Acks, Digest
+from dispatch.handlers.digest import Acks, Digest, ForeignReceipt
 from dispatch.handlers.granting import AHEAD_S, ALL, CODES, TURN_MESSAGES, Granter
 from dispatch.handlers.linkstate import LinkState
 from dispatch.handlers.publishing import Publisher
@@ -93,6 +93,7 @@ class Pump:
         self._inbox: list[tuple[Source, LinkConnection | None, list[Event]]] = []
         self._unsent: list[tuple[Flight, int]] = []
         self._rejected: list[tuple[Flight, int]] = []
+        self._foreign: list[ForeignReceipt] = []
         self._idle = asyncio.Event()
 
     # What others call -------------------------------------------------------------------------------------------------
@@ -100,6 +101,11 @@ class Pump:
     def on_events(self, source: Source, events: list[Event]) -> None:
         """Take the events of one read of a session (`adapters.session.Sink`)."""
         self._inbox.append((source, source.connection, events))
+        self._wake.set()
+
+    def on_foreign(self, found: list[ForeignReceipt]) -> None:
+        """Take receipts that other workers keep and whose segments the book knows."""
+        self._foreign += found
         self._wake.set()
 
     def on_fault(self, error: BaseException) -> None:
@@ -213,9 +219,10 @@ class Pump:
         inbox, self._inbox = self._inbox, []
         unsent, self._unsent = self._unsent, []
         rejected, self._rejected = self._rejected, []
+        foreign, self._foreign = self._foreign, []
         draft = Draft()
         now_ms = self._clock.wall_ms()
-        acks = self.digest.take(inbox, unsent, rejected, draft, self._clock.monotonic(), now_ms)
+        acks = self.digest.take(inbox, unsent, rejected, foreign, draft, self._clock.monotonic(), now_ms)
         flights: list[tuple[SlotSession, Flight]] = []
         if self._granting:
             now = self._clock.monotonic()

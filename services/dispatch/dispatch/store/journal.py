@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 import asyncpg
@@ -341,8 +342,11 @@ class Ids:
     """Numbers for grants, answers and events, unique over all workers: blocks of a sequence, refilled ahead of need."""
 
     BLOCK = 4096
+    KEPT = 64
 
     def __init__(self) -> None:
+        self.blocks: deque[int] = deque(maxlen=self.KEPT)
+        """First numbers of the latest blocks: what has a number of these is this worker's own."""
         self._next = 0
         self._end = 0
         self._spare: list[int] = []
@@ -361,6 +365,7 @@ class Ids:
         if self._next == self._end:
             self._next = self._spare.pop(0)
             self._end = self._next + self.BLOCK
+            self.blocks.append(self._next)
         value = self._next
         self._next += 1
         return value
