@@ -22,7 +22,7 @@ CONFIG = """
 demo = false
 simulators = ["smpp"]
 workers = {{ dispatch = {workers} }}
-simulator_link = {{ rate = 1000000, sessions = {sessions}, window = {window} }}
+simulator_link = {{ rate = 1000000, sessions = {sessions}, window = {window}, accounts = {links}, workers = {spread} }}
 """
 
 
@@ -103,11 +103,13 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=4)
     parser.add_argument("--window", type=int, default=100)
     parser.add_argument("--workers", type=int, default=1, help="dispatch workers")
+    parser.add_argument("--links", type=int, default=1, help="accounts at the carrier, each with --sessions")
+    parser.add_argument("--spread", type=int, default=0, help="workers a link's sessions are spread over, 0: all")
     parser.add_argument("--runs", type=int, default=1, help="the median run is printed")
     parser.add_argument("--patience", type=float, default=300)
     parser.add_argument("--json", type=Path, help="also write the result here")
     options = parser.parse_args()
-    config = CONFIG.format(workers=options.workers, sessions=options.sessions, window=options.window)
+    config = CONFIG.format(**vars(options))
     with tempfile.TemporaryDirectory(prefix="guanxin-bench-") as folder, load.stack(Path(folder), config) as stack:
         results = [
             asyncio.run(_run(stack, options.messages, options.per_task, options.patience)) for _ in range(options.runs)

@@ -60,10 +60,23 @@ def _served(kinds: Sequence[str], kind: str) -> str:
     return EVERYBODY if kind == kinds[0] else CARRIERS[kind].letters
 
 
+def accounts(kind: str, count: int) -> list[str]:
+    """Return ``count`` accounts at a carrier; one that connects to us by itself has a single one, as it knows one address of ours."""
+    carrier = CARRIERS[kind]
+    own = carrier.account
+    further = range(2, 1 + (1 if carrier.calls else count))
+    return [own, *(str(int(own) + 10 * n) if own.isdigit() else f"{own}{n}" for n in further)]
+
+
 def gateways(
-    kinds: Sequence[str], ports: Mapping[str, int], calls: Mapping[str, int], secret: str, sessions: int
+    kinds: Sequence[str],
+    ports: Mapping[str, int],
+    calls: Mapping[str, int],
+    secret: str,
+    sessions: int,
+    count: int = 1,
 ) -> list[dict[str, Any]]:
-    """Return the gateways file of the simulator's process."""
+    """Return the gateways file of the simulator's process, each with ``count`` accounts of ``sessions``."""
     return [
         {
             "name": kind,
@@ -72,12 +85,13 @@ def gateways(
             "carriers": _served(kinds, kind),
             "accounts": [
                 {
-                    "account": CARRIERS[kind].account,
+                    "account": account,
                     "secret": secret,
                     "sessions": sessions,
                     "listener": f"127.0.0.1:{calls[kind]}" if kind in calls else "",
                     "listener_secret": secret if kind in calls else "",
                 }
+                for account in accounts(kind, count)
             ],
         }
         for kind in kinds
@@ -85,16 +99,21 @@ def gateways(
 
 
 def links(
-    kinds: Sequence[str], ports: Mapping[str, int], calls: Mapping[str, int], secret: str, agreed: Mapping[str, Any]
+    kinds: Sequence[str],
+    ports: Mapping[str, int],
+    calls: Mapping[str, int],
+    secret: str,
+    agreed: Mapping[str, Any],
+    count: int = 1,
 ) -> list[dict[str, Any]]:
-    """Return one link to each gateway; ``agreed`` is the same for all (rate, sessions, window)."""
+    """Return a link for each account at each gateway; ``agreed`` is the same for all (rate, sessions, workers, window)."""
     return [
         {
-            "name": f"sim-{kind}",
+            "name": f"sim-{kind}" if number == 1 else f"sim-{kind}-{number}",
             "protocol": CARRIERS[kind].protocol,
             "host": "127.0.0.1",
             "port": ports[kind],
-            "account": CARRIERS[kind].account,
+            "account": account,
             "password": secret,
             **({} if kind == kinds[0] else {"carriers": list(CARRIERS[kind].letters)}),
             **({"listen_host": "127.0.0.1", "listen_port": calls[kind]} if kind in calls else {}),
@@ -102,4 +121,5 @@ def links(
             **agreed,
         }
         for kind in kinds
+        for number, account in enumerate(accounts(kind, count), 1)
     ]

@@ -40,6 +40,8 @@ class SimulatorLink(_Strict):
 
     rate: int = Field(default=100, ge=1, le=1_000_000, description="segments a second over all sessions")
     sessions: int = Field(default=2, ge=1, le=100)
+    workers: int = Field(default=0, ge=0, le=100, description="dispatch workers a link is spread over, 0: all")
+    accounts: int = Field(default=1, ge=1, le=9, description="accounts at each carrier, each a link of its own")
     window: int = Field(default=32, ge=10, le=10_000)
 
 

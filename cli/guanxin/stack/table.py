@@ -199,8 +199,10 @@ class Layout:
         name = carriers.component(kinds)
         chosen = self.ports(name, carriers.usual_ports(kinds))
         file = self.local / f"{name}-gateways.json"  # a file, because arguments are visible to everyone
-        sessions = self.config.stack.simulator_link.sessions
-        gateways = carriers.gateways(kinds, chosen, self._calls(), self.secrets.carrier_password, sessions)
+        agreed = self.config.stack.simulator_link
+        gateways = carriers.gateways(
+            kinds, chosen, self._calls(), self.secrets.carrier_password, agreed.sessions, agreed.accounts
+        )
         credentials.write_private(file, gateways)
         command = [
             sys.executable, "-m", "sim.carrier", "--gateways", str(file), "--http-port", str(chosen["http"]),
@@ -263,8 +265,9 @@ class Layout:
         kinds = self.config.stack.simulators
         if not links and kinds:
             chosen = self.ports(carriers.component(kinds), carriers.usual_ports(kinds))
-            agreed = self.config.stack.simulator_link.model_dump()
-            links = carriers.links(kinds, chosen, self._calls(), self.secrets.carrier_password, agreed)
+            link = self.config.stack.simulator_link
+            agreed = link.model_dump(exclude={"accounts"})
+            links = carriers.links(kinds, chosen, self._calls(), self.secrets.carrier_password, agreed, link.accounts)
         credentials.write_private(self.local / "links.json", links)
 
     def one_off(self, name: str, module: str, *arguments: str) -> Launch:

@@ -45,6 +45,26 @@ async def test_two_workers_share_the_sessions_and_the_rate(carrier, worker_of, t
     assert len(carrier.submits) == 4000
 
 
+async def test_links_kept_together_are_handed_over_whole(carrier, worker_of, tools, dispatch_database):
+    links = [tools.link_of(carrier, name, sessions=2, workers=1, group="g") for name in ("a", "b")]
+    async with worker_of(links) as first:
+        await tools.until(lambda: first.check() or len(carrier.bound) == 4)
+        async with worker_of(links, instance="dispatch-2") as second:
+            for n in range(10):
+                await first.release(tools.make_chunk(200, enterprise=f"b{n}"))
+            await tools.until(lambda: second.check() or len(held(second)) == 2)
+            await tools.until(lambda: first.check() or second.check() or delivered(first, second) == 2000)
+            assert sorted([*held(first), *held(second)]) == [("a", 1), ("a", 2), ("b", 1), ("b", 2)]
+            assert len({link for link, _ in held(second)}) == 1
+        await tools.until(lambda: first.check() or len(held(first)) == 4)
+    assert carrier.binds_refused == 0
+    assert len(carrier.submits) == 2000
+
+
+def held(running) -> list[tuple[str, int]]:
+    return [(name, slot) for name, link in running.worker.pump.links.items() for slot in link.sessions]
+
+
 class _Nothing:
     sessions = ()
 

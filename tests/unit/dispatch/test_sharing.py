@@ -84,9 +84,8 @@ def test_free_slots_are_taken_up_to_the_target_and_over_all_links():
 
 def test_one_slot_is_moved_at_a_time():
     rows = [row(n, "me") for n in (1, 2, 3)]
-    assert leases.to_release(rows, "me", 2, moved_ago=10.0) == rows[2]
-    assert leases.to_release(rows, "me", 2, moved_ago=0.5) is None
-    assert leases.to_release(rows[:2], "me", 1, moved_ago=10.0) is None
+    assert leases.to_release(rows, "me", 2) == rows[2]
+    assert leases.to_release(rows[:2], "me", 1) is None
 
 
 @given(slots=st.integers(0, 200), workers=st.integers(1, 30))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 
 import msgspec
 import pytest
@@ -33,6 +34,17 @@ def test_every_number_has_a_way_and_the_phones_know_it(kinds: tuple[str, ...]) -
         (account,) = offer.accounts
         assert (link.protocol, link.port, link.account) == (offer.protocol, offer.port, account.account)
         assert account.listener == (f"127.0.0.1:{link.listen_port}" if link.called else "")
+
+
+def test_several_accounts_are_several_links_of_one_group() -> None:
+    ports, calls = carriers.usual_ports(KINDS), carriers.usual_calls(KINDS)
+    links = parse_links(carriers.links(KINDS, ports, calls, "8octets.", {**AGREED, "workers": 1}, 3))
+    offers = msgspec.convert(carriers.gateways(KINDS, ports, calls, "8octets.", 2, 3), list[Offer])
+    accounts = {(offer.port, account.account) for offer in offers for account in offer.accounts}
+    assert {(link.port, link.account) for link in links} == accounts
+    of_protocol = Counter(link.protocol for link in links)
+    assert of_protocol == {"smpp34": 3, "cmpp20": 3, "cmpp30": 3, "smgp30": 3, "sgip12": 1}
+    assert {link.workers for link in links} == {1}
 
 
 def test_one_simulator_keeps_its_own_name() -> None:

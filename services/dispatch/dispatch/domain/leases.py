@@ -19,7 +19,7 @@ KILL_AFTER_S = 1.0
 SETTLE_S = 1.0
 """A new owner submits no earlier than this after it acquired: the old one's last submit is then at least a second old."""
 MOVE_S = 2.0
-"""At most one slot is given back for balance in this time."""
+"""At most one slot, or one link's where they stay together, is given back for balance in this time."""
 
 Key = tuple[str, int]
 """A slot: link name and number."""
@@ -115,11 +115,11 @@ def to_acquire(rows: Iterable[SlotRow], takeable: list[SlotRow], me: str, worker
     return chosen
 
 
-def to_release(rows: Iterable[SlotRow], me: str, workers: int, moved_ago: float) -> SlotRow | None:
+def to_release(rows: Iterable[SlotRow], me: str, workers: int) -> SlotRow | None:
     """Return one slot to give back when I hold more than the target, of the link of which I hold most; else None."""
     rows = list(rows)
     mine = [row for row in rows if row.owner == me]
-    if moved_ago < MOVE_S or len(mine) <= target(len(rows), workers):
+    if len(mine) <= target(len(rows), workers):
         return None
     counts: dict[str, int] = {}
     for row in mine:

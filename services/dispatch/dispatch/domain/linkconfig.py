@@ -60,6 +60,8 @@ class LinkConfig(msgspec.Struct, frozen=True, kw_only=True):
     secret: str
     rate: int = DEFAULT_RATE
     sessions: int = 1
+    workers: int = 0
+    """On how many dispatch workers its sessions are spread at most; 0: on all there are (see `domain.gathering`)."""
     window: int = 16
     letters: str = ""
     group: str = ""
@@ -140,6 +142,7 @@ _SECRETS = {"secret", "listen_secret"}
 _OWN = {
     "rate",
     "sessions",
+    "workers",
     "window",
     "rank",
     "id_mode",
@@ -283,6 +286,7 @@ def _check(link: LinkConfig) -> None:
         ("port", link.port, 1, 65_535),
         ("rate", link.rate, 1, 1_000_000),
         ("sessions", link.sessions, 1, MOST_SLOTS),
+        ("workers", link.workers, 0, MOST_SLOTS),
         ("window", link.window, MAX_SEGMENTS, 10_000),
         ("response_s", link.response_s, 0.05, 600),
         ("keepalive_s", link.keepalive_s, 0, 3_600),

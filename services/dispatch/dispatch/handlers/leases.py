@@ -19,7 +19,7 @@ from dispatch.adapters.boot import Boot
 from dispatch.adapters.guard import Guard
 from dispatch.adapters.listener import Listener
 from dispatch.adapters.session import SlotSession
-from dispatch.domain import leases, shares
+from dispatch.domain import gathering, leases, shares
 from dispatch.domain.leases import Observer, SlotRow
 from dispatch.domain.linkconfig import LinkConfig
 from dispatch.domain.outcomes import Outgoing
@@ -35,6 +35,8 @@ from servicekit.database import Database
 log = structlog.get_logger()
 
 DRAIN_S = 5.0
+HANDED_ON_S = 10.0
+"""A link handed to another worker is not taken again for so long."""
 
 
 class Leases:
@@ -69,7 +71,8 @@ class Leases:
         self._stopping = False
         self._ticking = asyncio.Lock()
         self._tick_now = asyncio.Event()
-        self._never_shared: set[str] = set()
+        self._spread = {config.name: config.workers for config in configs.values() if config.workers}
+        self._handed_on: dict[str, float] = {}
 
     # Asked before every write -----------------------------------------------------------------------------------------
 
@@ -172,15 +175,46 @@ class Leases:
         takeable = self._observer.takeable(rows, self._owner, now)
         metrics.SLOTS_UNOWNED.set(len(takeable))
         taken = 0
-        for row in [] if self._stopping else leases.to_acquire(rows, takeable, self._owner, len(alive)):
+        for row in [] if self._stopping else self._to_acquire(rows, takeable, alive, now):
             taken += await self._acquire(row)
         if not taken and self._moving is None:
-            chosen = leases.to_release(rows, self._owner, len(alive), now - self._moved_at)
-            if chosen is not None:
-                self._give(chosen)
+            self._give(self._to_release(rows, takeable, alive, now))
         await self._give_unwanted()
         settled = await self._share(now)
         return settled and not taken
+
+    def _to_acquire(self, rows: list[SlotRow], takeable: list[SlotRow], alive: set[str], now: float) -> list[SlotRow]:
+        """Return the slots to take: of links that are spread over all workers, and of those kept together."""
+        spread = self._spread
+        resting = [link for link, at in self._handed_on.items() if now - at < HANDED_ON_S]
+        return leases.to_acquire(
+            [row for row in rows if row.link not in spread],
+            [row for row in takeable if row.link not in spread],
+            self._owner,
+            len(alive),
+        ) + gathering.to_acquire(
+            [row for row in rows if row.link in spread],
+            [row for row in takeable if row.link in spread],
+            self._owner,
+            alive,
+            spread,
+            resting,
+        )
+
+    def _to_release(self, rows: list[SlotRow], takeable: list[SlotRow], alive: set[str], now: float) -> list[SlotRow]:
+        """Return the slots to give back for balance: one of a link that is spread, or a link's that are kept together."""
+        if now - self._moved_at < leases.MOVE_S:
+            return []
+        spread = self._spread
+        common = [row for row in rows if row.link not in spread]
+        if (one := leases.to_release(common, self._owner, len(alive))) is not None:
+            return [one]
+        if any(row.link in spread for row in takeable):
+            return []  # first everything has an owner
+        chosen = gathering.to_release([row for row in rows if row.link in spread], self._owner, alive, spread)
+        if chosen:
+            self._handed_on[chosen[0].link] = now
+        return chosen
 
     async def _renew(self) -> None:
         held: dict[tuple[str, int], tuple[int, bool, str, str]] = {}
@@ -291,15 +325,18 @@ class Leases:
         if listener is not None:
             await listener.stop(DRAIN_S)
 
-    def _give(self, row: SlotRow) -> None:
-        """Give one slot back in the background: stop granting, drain, unbind, close, then the row."""
-        link = self._pump.links.get(row.link)
-        session = link.sessions.get(row.slot) if link is not None else None
-        if link is None or session is None:
+    def _give(self, rows: list[SlotRow]) -> None:
+        """Give slots of one link back in the background: stop granting, drain, unbind, close, then the rows."""
+        link = self._pump.links.get(rows[0].link) if rows else None
+        sessions = [link.sessions[row.slot] for row in rows if row.slot in link.sessions] if link is not None else []
+        if link is None or not sessions:
             return
         self._moved_at = self._clock.monotonic()
-        self._moving = asyncio.get_running_loop().create_task(self._give_back(link, session))
+        self._moving = asyncio.get_running_loop().create_task(self._give_all_back(link, sessions))
         self._moving.add_done_callback(self._moved)
+
+    async def _give_all_back(self, link: LinkState, sessions: list[SlotSession]) -> None:
+        await asyncio.gather(*(self._give_back(link, session) for session in sessions))
 
     async def _give_back(self, link: LinkState, session: SlotSession) -> None:
         self._releasing.add(session.key)
@@ -331,7 +368,7 @@ class Leases:
             if name in wanted or not link.sessions or self._moving is not None:
                 continue
             slot = max(link.sessions)
-            self._give(SlotRow(name, slot, link.sessions[slot].epoch, self._owner, 0))
+            self._give([SlotRow(name, slot, link.sessions[slot].epoch, self._owner, 0)])
 
     # The rate ---------------------------------------------------------------------------------------------------------
 
