@@ -21,7 +21,8 @@ CONFIG = """
 [stack]
 demo = false
 simulators = ["smpp"]
-workers = {{ dispatch = {workers} }}
+workers = {{ dispatch = {workers}, ingest = {others}, spamfilter = {others}, review = {others}, "billing-sync" = {others} }}
+environment = {{ GUANXIN_KAFKA_PARTITIONS = "{partitions}" }}
 simulator_link = {{ rate = 1000000, sessions = {sessions}, window = {window}, accounts = {links}, workers = {spread} }}
 """
 
@@ -103,6 +104,8 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=4)
     parser.add_argument("--window", type=int, default=100)
     parser.add_argument("--workers", type=int, default=1, help="dispatch workers")
+    parser.add_argument("--others", type=int, default=1, help="workers of each other service")
+    parser.add_argument("--partitions", type=int, default=0, help="of each topic, 0: its own number")
     parser.add_argument("--links", type=int, default=1, help="accounts at the carrier, each with --sessions")
     parser.add_argument("--spread", type=int, default=0, help="workers a link's sessions are spread over, 0: all")
     parser.add_argument("--runs", type=int, default=1, help="the median run is printed")
