@@ -28,7 +28,7 @@ simulators = ["smpp"]
 workers = {{ dispatch = {workers} }}
 simulator_link = {{ rate = {rate}, sessions = {sessions}, window = {window} }}
 """
-FAST = CONFIG.format(workers=1, rate=1_000_000, sessions=4, window=100)
+FAST = CONFIG.format(workers=1, rate=1_000_000, sessions=8, window=200)
 """A carrier that is never the limit."""
 
 

@@ -231,6 +231,8 @@ def _uvicorn_config(app: ASGIApp, settings: ServiceSettings) -> uvicorn.Config:
         timeout_keep_alive=30,
         timeout_graceful_shutdown=max(1, int(settings.shutdown_grace_s / 2)),
         backlog=2048,
+        # Nothing here asks who called or by which scheme: a header that says so is not read.
+        proxy_headers=False,
     )
 
 

@@ -123,7 +123,7 @@ class Worker:
             publish=self.publisher.offer,
             settled=self.pump.digest.forget_pending,
         )
-        self.neighbourhood = Neighbourhood(database, self.pump, shared=lambda: self.leases.shared(), clock=self.clock)
+        self.neighbourhood = Neighbourhood(database, self.pump, shared=self.leases.shared, clock=self.clock)
         self.overdue = Overdue(database, self.configs, clock=self.clock, publish=self.publisher.offer)
         self.janitor = Janitor(database, clock=self.clock, retention_days=settings.retention_days)
         self.relay: Relay[Outgoing] = Relay("dispatch.outbox", database, producer, OutboxRows())
