@@ -128,7 +128,8 @@ class Consumer:
         self._in_hand: dict[int, float] = {}
         self._blocked: dict[int, tuple[float, str]] = {}
         self._resting: dict[int, float] = {}
-        self._courtesy = Courtesy(limits.gather_codes_s + code_target_s if code_target_s else 0.0)
+        # What a code waits here to be gathered, and half of that again between two fetches, is not slowness.
+        self._courtesy = Courtesy(1.5 * limits.gather_codes_s + code_target_s if code_target_s else 0.0)
         self._busy_since: float | None = None
         self._joined_at = time.monotonic()
         self._failure: Exception | None = None

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
+from bus.courtesy import Courtesy
 from contracts.events.dispatch import MessagesQueued, SegmentsAnswered, SegmentsReported, SegmentState
+from dispatch.handlers.granting import COURTEOUS_MESSAGES
+from dispatch.handlers.pump import Pump
 
 
 async def test_released_messages_are_submitted_answered_and_reported(carrier, worker_of, tools, dispatch_database):
@@ -43,3 +48,28 @@ async def test_a_release_is_taken_in_once(carrier, worker_of, tools, dispatch_da
         await tools.until(lambda: sum(len(e.indices) for e in running.bus.of(SegmentsReported)) == 5)
         await tools.until(lambda: _empty(dispatch_database))
         assert len(carrier.submits) == 5
+
+
+@pytest.mark.parametrize("flowing", [True, False], ids=["codes flow", "no codes"])
+async def test_a_cycle_grants_little_of_bulk_while_codes_flow(carrier, worker_of, tools, monkeypatch, flowing):
+    carrier.window, carrier.receipts = 1_000, False
+    links = [tools.link_of(carrier, name, window=1_000, group="g") for name in ("a", "b")]
+    cycles: list[int] = []
+    finish = Pump._finish
+
+    async def counted(pump, draft, acks, flights, now_ms) -> None:
+        cycles.append(sum(len(flight.indices) for _, flight in flights))
+        await finish(pump, draft, acks, flights, now_ms)
+
+    monkeypatch.setattr(Pump, "_finish", counted)
+    monkeypatch.setattr(Courtesy, "rest", lambda courtesy, now: 0.001 if flowing else 0.0)
+    async with worker_of(links) as running:
+        await tools.until(lambda: running.check() or len(carrier.bound) == 2)
+        for n in range(6):
+            await running.release(tools.make_chunk(500, enterprise=f"b{n}"))
+        await tools.until(lambda: running.check() or len(carrier.submits) == 3_000)
+    assert sum(cycles) == 3_000
+    if flowing:
+        assert max(cycles) <= COURTEOUS_MESSAGES
+    else:
+        assert max(cycles) > COURTEOUS_MESSAGES

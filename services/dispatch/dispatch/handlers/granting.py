@@ -6,6 +6,7 @@ Everything chosen enters the draft; it is written to a carrier only after the dr
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Sequence
 
 from carrier.model import Submit
@@ -32,6 +33,9 @@ again before it writes)."""
 
 ALL: Sequence[int] = range(len(LANES))
 CODES: Sequence[int] = (VERIFICATION,)
+
+COURTEOUS_MESSAGES = 200
+"""Messages of bulk a cycle grants over all links while codes flow: a code that comes meanwhile waits for that cycle's end."""
 
 TURN_MESSAGES = 100
 """Messages encoded in one turn of the loop (architecture.md, "Priority")."""
@@ -65,9 +69,12 @@ class Granter:
         self._take_id = take_id
 
     async def grant(
-        self, link: LinkState, draft: Draft, now_ms: int, lanes: Sequence[int] = ALL
+        self, link: LinkState, draft: Draft, now_ms: int, lanes: Sequence[int] = ALL, *, most: int = sys.maxsize
     ) -> list[tuple[SlotSession, Flight]]:
-        """Grant what one link may send now of some classes, best first; returns the flights to write after the commit."""
+        """Grant what one link may send now of some classes, best first; returns the flights to write after the commit.
+
+        Beyond ``most`` segments nothing but codes is granted.
+        """
         now = self._clock.monotonic()
         sessions = [s for s in link.sessions.values() if s.ready(now)]
         flights: list[tuple[SlotSession, Flight]] = []
@@ -80,8 +87,9 @@ class Granter:
         for lane in lanes:
             if lane == MARKETING and quiet:
                 continue
-            while budget > 0:
-                granted = self._one(link, lane, sessions, budget, draft, closing, now, now_ms)
+            while budget > 0 and (most > 0 or lane == VERIFICATION):
+                room = budget if lane == VERIFICATION else min(budget, most)
+                granted = self._one(link, lane, sessions, room, draft, closing, now, now_ms)
                 if granted is None:
                     break
                 session, flight = granted
@@ -89,6 +97,7 @@ class Granter:
                     continue
                 flights.append((session, flight))
                 budget -= len(flight.indices)
+                most -= len(flight.indices)
                 turn += len(flight.indices)
                 if turn >= TURN_MESSAGES:
                     turn = 0

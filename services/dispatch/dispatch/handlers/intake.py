@@ -5,7 +5,6 @@ Dispatch submits nothing that is not a `ChunkReleased` recorded here.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 import asyncpg
@@ -16,7 +15,7 @@ from contracts.envelope import partition_key
 from contracts.events.dispatch import CloseCause, MessagesClosed
 from contracts.events.review import ChunkReleased
 from contracts.ids import IdError, epoch_ms_of
-from contracts.lanes import LANES, Lane
+from contracts.lanes import LANES
 from dispatch import metrics
 from dispatch.domain import outcomes
 from dispatch.domain.outcomes import Outgoing
@@ -28,10 +27,6 @@ from dispatch.store.arrivals import Arrivals, Item, Place
 from servicekit.clock import Clock
 
 MAX_KNOWN_PORTS = 100_000
-
-PACE_S = 10e-6
-"""Seconds of rest a message of bulk: 100,000 messages a second come in at most, several times what a worker sends, and a file of a
-million does not take the process for itself while codes are on their way."""
 
 
 class Taken:
@@ -91,12 +86,9 @@ class Intake:
         return Call(arrivals.CALL, found.args(now_ms), settle, invalid, self._lost_sight)
 
     async def committed(self, batch: Batch, effect: Effect) -> None:
-        """Publish and wake at once; then leave the loop to the sessions for as long as taking bulk in kept it."""
+        """Publish and wake at once."""
         taken: Taken = effect.note
         self._on_taken(taken)
-        if batch.lane is not Lane.VERIFICATION:
-            messages = sum(len(release.chunk.recipients) for release, _ in taken.releases)
-            await asyncio.sleep(messages * PACE_S)
 
     def _add(self, found: Arrivals, record: Record, released: ChunkReleased, now_ms: int) -> tuple[Release, int]:
         chunk = released.chunk

@@ -12,6 +12,7 @@ very commit that makes its answer durable.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 
 import structlog
@@ -29,7 +30,7 @@ from dispatch.domain.work import Flight
 from dispatch.handlers import tracing
 from dispatch.handlers.claiming import VERIFICATION, Claimer
 from dispatch.handlers.digest import Acks, Digest, ForeignReceipt
-from dispatch.handlers.granting import AHEAD_S, ALL, CODES, TURN_MESSAGES, Granter
+from dispatch.handlers.granting import AHEAD_S, ALL, CODES, COURTEOUS_MESSAGES, TURN_MESSAGES, Granter
 from dispatch.handlers.linkstate import LinkState
 from dispatch.handlers.publishing import Publisher
 from dispatch.store.journal import Draft, Ids, StaleError, stale_items
@@ -231,8 +232,11 @@ class Pump:
             resting = now - self._bulk_at < rest
             if not resting:
                 self._bulk_at = now
+            most = COURTEOUS_MESSAGES if rest else sys.maxsize
             for link in list(self.links.values()):
-                flights += await self._granter.grant(link, draft, now_ms, CODES if resting else ALL)
+                granted = await self._granter.grant(link, draft, now_ms, CODES if resting else ALL, most=most)
+                most -= sum(len(flight.indices) for _, flight in granted)
+                flights += granted
         draft.acked = self._publisher.take_done()
         await self._finish(draft, acks, flights, now_ms)
 
