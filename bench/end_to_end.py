@@ -101,8 +101,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--messages", type=int, default=100_000)
     parser.add_argument("--per-task", type=int, default=5_000)
-    parser.add_argument("--sessions", type=int, default=4)
-    parser.add_argument("--window", type=int, default=100)
+    parser.add_argument("--sessions", type=int, default=8, help="of each account at the carrier")
+    parser.add_argument(
+        "--window", type=int, default=200, help="unanswered submits of a session; small ones are the limit, not CPU"
+    )
     parser.add_argument("--workers", type=int, default=1, help="dispatch workers")
     parser.add_argument("--others", type=int, default=1, help="workers of each other service")
     parser.add_argument("--partitions", type=int, default=0, help="of each topic, 0: its own number")
