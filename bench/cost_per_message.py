@@ -43,7 +43,7 @@ def main() -> None:
     smallest, largest = min(cost), max(cost)
     values["largest run against smallest, %"] = (cost[largest] / cost[smallest] - 1) * 100
     values["greatest difference, %"] = (max(cost.values()) / min(cost.values()) - 1) * 100
-    values["flat within 20 %"] = "yes" if cost[largest] <= cost[smallest] * (1 + FLAT) else "no"
+    values["flat within 20 %"] = "yes" if max(cost.values()) <= min(cost.values()) * (1 + FLAT) else "no"
     last = cases.median(found[largest])
     figures = cases.Figures(
         "cost-per-message",

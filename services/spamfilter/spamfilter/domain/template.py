@@ -120,13 +120,20 @@ def _flagged(
                 left + "".join(piece + values[slot] for piece, slot in zip(inner, spots, strict=True)) + right
                 for values in rows
             ]
-        for i, terms in enumerate(matcher.hits(texts)):
-            if terms is not None and not seams.literal.issuperset(terms):
-                flagged.add(i)
+        # A form of address, a month, a round sum: many rows say the same.
+        distinct = list(dict.fromkeys(texts))
+        found = {
+            text
+            for text, terms in zip(distinct, matcher.hits(distinct), strict=True)
+            if terms is not None and not seams.literal.issuperset(terms)
+        }
         if seams.triggered:
-            base = views.base_of(views.join(texts))
+            base = views.base_of(views.join(distinct))
             if features.ANY_CONTACT.search(base):
-                flagged.update(i for i, b in enumerate(base.split(fold.MARK)) if features.ANY_CONTACT.search(b))
+                bases = base.split(fold.MARK)
+                found.update(t for t, b in zip(distinct, bases, strict=True) if features.ANY_CONTACT.search(b))
+        if found:
+            flagged.update(i for i, text in enumerate(texts) if text in found)
     return flagged
 
 
