@@ -113,7 +113,7 @@ TABLE = """| 场景 scenario | 条数 messages | 丢失 lost | 重复 duplicated
 """  # noqa: E501 - as above
 
 
-EXPECTED = ("0", "1", "2a", "2b", "3a", "3b", "4a", "4b", "5a", "5b", "6a", "6b", "6c", "7")
+EXPECTED = ("0", "1", "2a", "2b", "3a", "3b", "4a", "4b", "4c", "5a", "5b", "6a", "6b", "6c", "7")
 """What the names of all scenarios begin with."""
 
 

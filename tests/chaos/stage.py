@@ -47,7 +47,7 @@ CONFIG = """
 demo = false
 simulators = ["smpp"]
 workers = {{ {workers} }}
-simulator_link = {{ rate = {rate}, sessions = {sessions}, window = {window} }}
+simulator_link = {{ rate = {rate}, sessions = {sessions}, window = {window}, accounts = {links}, workers = {kept} }}
 [stack.environment]
 GUANXIN_BILLING_INTERVAL_S = "5"
 {environment}
@@ -78,6 +78,8 @@ class Stage:
     http: httpx.AsyncClient
     chance: random.Random
     upstream: Upstream
+    sessions: int = SESSIONS
+    """Agreed sessions over all links."""
     faults: list[Fault] = field(default_factory=list)
     samples: list[tuple[float, int]] = field(default_factory=list)
     begun: float = field(default_factory=time.monotonic)
@@ -236,7 +238,7 @@ class Stage:
             scenario=self.name,
             seed=SEED,
             messages=sent,
-            agreed={"rate": self.rate, "sessions": SESSIONS, "window": WINDOW},
+            agreed={"rate": self.rate, "sessions": self.sessions, "window": WINDOW},
             states=states,
             unapproved=self.upstream.held + self.upstream.blocked,
             carrier=seen,
@@ -319,19 +321,25 @@ async def stage(
     messages: int = MESSAGES,
     faults_s: float = 0.0,
     pace: float = 2.0,
+    sessions: int = SESSIONS,
+    links: int = 1,
+    kept: int = 0,
 ) -> AsyncIterator[Stage]:
     """Bring a stack up, let the load begin, and yield the stage.
 
     ``patience_s`` is the caller's first time-out of a request; ``faults_s`` how long the faults take on a machine of its own, over
-    which a full run spreads its messages; ``pace`` the agreed rate as a multiple of the load's.
+    which a full run spreads its messages; ``pace`` the agreed rate as a multiple of the load's; sessions and rate
+    are divided over so many ``links``, each ``kept`` on so many workers (0: all).
     """
     spread_s = max(SPREAD_S, messages / FASTEST, faults_s if messages >= MANY else 0.0)
     rate = int(pace * messages / spread_s)
     config = CONFIG.format(
         workers=", ".join(f'"{service}" = {number}' for service, number in (workers or {}).items()),
-        rate=rate,
-        sessions=SESSIONS,
+        rate=rate // links,
+        sessions=sessions // links,
         window=WINDOW,
+        links=links,
+        kept=kept,
         environment="\n".join(f'{key} = "{value}"' for key, value in (environment or {}).items()),
     )
     print(f"\n{name}: at least {messages:,} messages, seed {SEED}")  # noqa: T201 - to repeat a run with
@@ -339,7 +347,7 @@ async def stage(
     with load.stack(local, config) as stack, _kept_on_failure(local, name):
         async with httpx.AsyncClient(base_url=stack.api, timeout=30) as http:
             upstream = Upstream(stack, messages, spread_s, callback=callback, patience_s=patience_s)
-            made = Stage(name, stack, rate, http, random.Random(f"{SEED}-{name}"), upstream)
+            made = Stage(name, stack, rate, http, random.Random(f"{SEED}-{name}"), upstream, sessions)
             await made.simulator(undelivered_suffix="")
             made.begun = time.monotonic()
             sampler = asyncio.create_task(made.sample())

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 from chaos.handmade import NAME, remote_worker
-from chaos.stage import SESSIONS, Stage, stage
+from chaos.stage import Stage, stage
 from chaos.wire import wire
 
 FROZEN_S = 90.0
@@ -23,6 +23,8 @@ CUT_S = 25.0
 _OWNED = (
     "select split_part(owner, ':', 1) as name, count(*) n from dispatch.session_slot where owner is not null group by 1"
 )
+
+_OWNERS = "select link, array_agg(distinct split_part(owner, ':', 1)) owners from dispatch.session_slot where owner is not null group by 1"
 
 
 async def _owners(s: Stage) -> dict[str, int]:
@@ -34,7 +36,7 @@ async def _until_shared(s: Stage, names: set[str]) -> None:
 
     async def shared() -> bool:
         owners = await _owners(s)
-        return set(owners) == names and sum(owners.values()) == SESSIONS
+        return set(owners) == names and sum(owners.values()) == s.sessions
 
     await s.until(shared, f"the sessions never belonged to {sorted(names)}: {await _owners(s)}", 240)
 
@@ -42,7 +44,7 @@ async def _until_shared(s: Stage, names: set[str]) -> None:
 async def _no_bind_too_many(s: Stage) -> None:
     seen = await s.simulator()
     assert seen["over_sessions"] == 0, f"{seen['over_sessions']} binds found the old sessions still there"
-    assert seen["sessions_max"] <= SESSIONS
+    assert seen["sessions_max"] <= s.sessions
 
 
 async def test_workers_join_leave_and_die(open_path: Path, holds) -> None:
@@ -60,6 +62,37 @@ async def test_workers_join_leave_and_die(open_path: Path, holds) -> None:
         leaving.ready_s = time.monotonic() - leaving.at
         await _freeze(s, "dispatch-1")
         await _until_shared(s, {"dispatch-1", "dispatch-2"})
+        holds(await s.settle())
+        await _no_bind_too_many(s)
+
+
+async def _one_worker_each(s: Stage) -> None:
+    """Wait until each link has one owner, and not all the same."""
+
+    async def each() -> bool:
+        owners = {row["link"]: row["owners"] for row in await s.rows(_OWNERS)}
+        return all(len(names) == 1 for names in owners.values()) and len({n for (n,) in owners.values()}) == len(owners)
+
+    await s.until(each, f"a link has several owners, or one worker all links: {await s.rows(_OWNERS)}", 60)
+
+
+async def test_links_kept_together(open_path: Path, holds) -> None:
+    name = "4c links kept on one worker each, workers join, die, leave"
+    async with stage(open_path / "s", name, faults_s=80, sessions=4, links=2, kept=1) as s:
+        await s.moment(0.1, 0.2)
+        joining = s.fault("a second worker joins")
+        await s.scale("dispatch", 2)
+        await _until_shared(s, {"dispatch-1", "dispatch-2"})
+        joining.ready_s = time.monotonic() - joining.at
+        await _one_worker_each(s)
+        for victim in ("dispatch-2", "dispatch-1"):
+            await s.kill_and_return(victim)
+            await _until_shared(s, {"dispatch-1", "dispatch-2"})
+            await _one_worker_each(s)
+        leaving = s.fault("the second worker leaves")
+        await s.scale("dispatch", 1)
+        await _until_shared(s, {"dispatch-1"})
+        leaving.ready_s = time.monotonic() - leaving.at
         holds(await s.settle())
         await _no_bind_too_many(s)
 
@@ -93,7 +126,7 @@ async def test_worker_cut_off(open_path: Path, holds) -> None:
             remote_worker(s, database, broker) as worker,
         ):
             await _until_shared(s, {"dispatch-1", NAME})
-            assert (await s.simulator())["sessions"] <= SESSIONS
+            assert (await s.simulator())["sessions"] <= s.sessions
             made = s.fault(f"PostgreSQL out of reach of one worker for {CUT_S:.0f} s")
             database.cut()
             await _until_shared(s, {"dispatch-1"})

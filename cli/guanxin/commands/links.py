@@ -61,6 +61,9 @@ def _rows(link: dict[str, Any]) -> list[list[str]]:
     if link.get("listens"):
         # Where the carrier calls us, its receipts and replies come by this port and not by our sessions.
         protocol += t(f"，监听 {link['listens']}", f", listens on {link['listens']}")
+    if link.get("workers"):
+        number = link["workers"]
+        protocol += t(f"，最多 {number} 个进程", f", on {number} worker{'s' if number > 1 else ''} at most")
     head = [link["name"], protocol, link["state"], str(link["rate"])]
     rows: list[list[str]] = []
     for session in link["sessions"]:

@@ -36,6 +36,8 @@ class Link(BaseModel):
     carriers: str
     rate: int = Field(description="messages a second over all sessions")
     window: int
+    listens: int = Field(description="port on which the carrier's own connections are awaited, 0: none")
+    workers: int = Field(description="workers its sessions are spread over at most, 0: all")
     sessions_agreed: int
     sessions_bound: int
     sessions: list[Session]

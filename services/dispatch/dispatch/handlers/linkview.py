@@ -44,6 +44,7 @@ async def links_view(database: Database) -> list[dict[str, Any]]:
                 "rate": link["rate"],
                 "window": link["win"],
                 "listens": link["listens"],
+                "workers": link["workers"],
                 "sessions_agreed": link["sessions"],
                 "sessions_bound": sum(1 for s in sessions if s["bound"]),
                 "sessions": sessions,

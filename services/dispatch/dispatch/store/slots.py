@@ -93,7 +93,8 @@ async def overview(database: Database) -> tuple[list[asyncpg.Record], list[async
     async with database.connection() as connection:
         links = await connection.fetch(
             "select name, protocol, grp, rank, letters, rate, sessions, win, state, configured, share_version,"
-            " coalesce((config ->> 'listen_port')::int, 0) listens from link order by name"
+            " coalesce((config ->> 'listen_port')::int, 0) listens, coalesce((config ->> 'workers')::int, 0) workers"
+            " from link order by name"
         )
         slots = await connection.fetch(
             "select s.link, s.slot, s.epoch, s.owner, s.beat, s.tokens, s.bound, s.phase, s.last_error from session_slot s"
