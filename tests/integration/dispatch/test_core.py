@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from bus.courtesy import Courtesy
@@ -73,3 +75,22 @@ async def test_a_cycle_grants_little_of_bulk_while_codes_flow(carrier, worker_of
         assert max(cycles) <= COURTEOUS_MESSAGES
     else:
         assert max(cycles) > COURTEOUS_MESSAGES
+
+
+async def test_small_windows_have_several_cycles_from_rest_to_rest(carrier, worker_of, tools, monkeypatch):
+    carrier.receipts = False
+    between_rests: Counter[float] = Counter()
+    finish = Pump._finish
+
+    async def counted(pump, draft, acks, flights, now_ms) -> None:
+        between_rests[pump._bulk_at] += sum(len(flight.indices) for _, flight in flights)
+        await finish(pump, draft, acks, flights, now_ms)
+
+    monkeypatch.setattr(Pump, "_finish", counted)
+    monkeypatch.setattr(Courtesy, "rest", lambda courtesy, now: 0.5)
+    async with worker_of([tools.link_of(carrier, window=16, sessions=2)]) as running:
+        await tools.until(lambda: running.check() or len(carrier.bound) == 2)
+        await running.release(tools.make_chunk(500))
+        await tools.until(lambda: running.check() or len(carrier.submits) == 500)
+    assert max(between_rests.values()) <= COURTEOUS_MESSAGES
+    assert max(between_rests.values()) > 2 * 32, "more than two windows"

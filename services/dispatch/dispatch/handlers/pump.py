@@ -88,6 +88,7 @@ class Pump:
         self._code_came = asyncio.Event()
         self._codes_left = False
         self._bulk_at = float("-inf")
+        self._bulk_left = 0
         self._stopping = False
         self._granting = True
         self._fault: BaseException | None = None
@@ -229,13 +230,14 @@ class Pump:
             now = self._clock.monotonic()
             rest = self.courtesy.rest(now)
             metrics.BULK_REST_SECONDS.set(rest)
-            resting = now - self._bulk_at < rest
-            if not resting:
-                self._bulk_at = now
-            most = COURTEOUS_MESSAGES if rest else sys.maxsize
+            if now - self._bulk_at >= rest:
+                self._bulk_at, self._bulk_left = now, COURTEOUS_MESSAGES if rest else sys.maxsize
+            elif self._bulk_left > COURTEOUS_MESSAGES:
+                self._bulk_left = 0  # the rest begins
             for link in list(self.links.values()):
-                granted = await self._granter.grant(link, draft, now_ms, CODES if resting else ALL, most=most)
-                most -= sum(len(flight.indices) for _, flight in granted)
+                lanes = ALL if self._bulk_left > 0 else CODES
+                granted = await self._granter.grant(link, draft, now_ms, lanes, most=self._bulk_left)
+                self._bulk_left -= sum(len(f.indices) for _, f in granted if f.head.lane != VERIFICATION)
                 flights += granted
         draft.acked = self._publisher.take_done()
         await self._finish(draft, acks, flights, now_ms)
