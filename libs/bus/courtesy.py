@@ -8,6 +8,9 @@ not help them.
 
 from __future__ import annotations
 
+from collections import deque
+from statistics import median
+
 RAISE_S = 0.05
 """The rest grows at most so often."""
 LOWER_S = 0.25
@@ -28,6 +31,14 @@ FAR = 3
 """If most codes take several times the target although bulk has rested the most for so long, bulk is not what makes them slow."""
 HELPLESS_S = 60.0
 """Bulk does not rest for so long after such a trial."""
+EASED = 1.5
+"""If most codes are slow after such a trial, though not by so much, this is what they take here (a disk, a distance): then only those are
+slow that take so many times their median."""
+EASED_FOR_S = 600.0
+"""Until the target is tried again."""
+
+FORGIVEN = 0.005
+"""One slow code in two hundred is nobody's fault: however many codes flow, bulk does not rest for it."""
 
 
 class Courtesy:
@@ -40,16 +51,27 @@ class Courtesy:
         self._code_at = self._raised_at = self._set_at = self._helpless_at = float("-inf")
         self._trial_at = 0.0
         self._tried = self._far = 0
+        self._took: deque[float] = deque(maxlen=512)
+        self._eased_s = 0.0
+        self._eased_at = float("-inf")
+        self._credit = 0.0
 
     def code(self, took_s: float, now: float) -> None:
         """A code took ``took_s`` seconds, which was known at monotonic ``now``."""
         if not self._target_s or took_s > OTHER_S or now - self._helpless_at < HELPLESS_S:
             return
+        if now - self._code_at > FLOW_S:
+            self._rest_s = 0.0
         self._code_at = now
-        slow = took_s > self._target_s
         self._tried += 1
         self._far += took_s > FAR * self._target_s
-        if slow:
+        self._took.append(took_s)
+        eased = now - self._eased_at < EASED_FOR_S
+        if took_s <= (self._eased_s if eased else self._target_s):
+            self._credit = min(1.0, self._credit + FORGIVEN)
+        elif self._credit >= 1.0:
+            self._credit = 0.0
+        else:
             self._set_at = now
             if now - self._raised_at >= RAISE_S:
                 self._raise(now)
@@ -61,8 +83,13 @@ class Courtesy:
         self._raised_at = now
         if before < MOST_REST_S:
             self._trial_at, self._tried, self._far = now, 0, 0
-        elif now - self._trial_at >= TRIAL_S and self._far * 2 > self._tried:
-            self._helpless_at, self._rest_s = now, 0.0
+            self._took.clear()
+        elif now - self._trial_at >= TRIAL_S:
+            usual = median(self._took)
+            if self._far * 2 > self._tried:
+                self._helpless_at, self._rest_s = now, 0.0
+            elif usual > self._target_s:
+                self._eased_at, self._eased_s = now, EASED * usual
 
     def rest(self, now: float) -> float:
         """Return the seconds bulk rests at monotonic ``now`` from one piece to the next."""
