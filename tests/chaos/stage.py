@@ -80,6 +80,7 @@ class Stage:
     upstream: Upstream
     sessions: int = SESSIONS
     """Agreed sessions over all links."""
+    links: int = 1
     faults: list[Fault] = field(default_factory=list)
     samples: list[tuple[float, int]] = field(default_factory=list)
     begun: float = field(default_factory=time.monotonic)
@@ -238,7 +239,8 @@ class Stage:
             scenario=self.name,
             seed=SEED,
             messages=sent,
-            agreed={"rate": self.rate, "sessions": self.sessions, "window": WINDOW},
+            # The simulator looks at each account, and so at each link, by itself.
+            agreed={"rate": self.rate // self.links, "sessions": self.sessions // self.links, "window": WINDOW},
             states=states,
             unapproved=self.upstream.held + self.upstream.blocked,
             carrier=seen,
@@ -347,7 +349,7 @@ async def stage(
     with load.stack(local, config) as stack, _kept_on_failure(local, name):
         async with httpx.AsyncClient(base_url=stack.api, timeout=30) as http:
             upstream = Upstream(stack, messages, spread_s, callback=callback, patience_s=patience_s)
-            made = Stage(name, stack, rate, http, random.Random(f"{SEED}-{name}"), upstream, sessions)
+            made = Stage(name, stack, rate, http, random.Random(f"{SEED}-{name}"), upstream, sessions, links)
             await made.simulator(undelivered_suffix="")
             made.begun = time.monotonic()
             sampler = asyncio.create_task(made.sample())
