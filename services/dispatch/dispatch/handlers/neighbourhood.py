@@ -8,7 +8,7 @@ a search in the journal.  What nobody takes in two seconds is the resolver's.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 
 import asyncpg
@@ -80,7 +80,8 @@ class Neighbourhood:
         found: list[ForeignReceipt] = []
         while self._again and self._again[0][0] <= now_ms:
             _, row = self._again.popleft()
-            if (one := self._known(row)) is not None:
+            # After an outage it may be the resolver's, or settled, by now.
+            if row["next_at"] > now_ms and (one := self._known(row)) is not None:
                 found.append(one)
         for row in rows:
             if (one := self._known(row)) is not None:
@@ -88,8 +89,8 @@ class Neighbourhood:
             else:
                 self._again.append((now_ms + AGAIN_MS, row))
         if found:
-            for one in found:
-                metrics.RECEIPTS.labels(one.link, "neighbour").inc()
+            for link, count in Counter(one.link for one in found).items():
+                metrics.RECEIPTS.labels(link, "neighbour").inc(count)
             self._pump.on_foreign(found)
         return len(rows)
 
