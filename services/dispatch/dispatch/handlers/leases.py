@@ -185,36 +185,30 @@ class Leases:
 
     def _to_acquire(self, rows: list[SlotRow], takeable: list[SlotRow], alive: set[str], now: float) -> list[SlotRow]:
         """Return the slots to take: of links that are spread over all workers, and of those kept together."""
-        spread = self._spread
+        (common, kept), (free, kept_free) = self._parted(rows), self._parted(takeable)
         resting = [link for link, at in self._handed_on.items() if now - at < HANDED_ON_S]
-        return leases.to_acquire(
-            [row for row in rows if row.link not in spread],
-            [row for row in takeable if row.link not in spread],
-            self._owner,
-            len(alive),
-        ) + gathering.to_acquire(
-            [row for row in rows if row.link in spread],
-            [row for row in takeable if row.link in spread],
-            self._owner,
-            alive,
-            spread,
-            resting,
+        return leases.to_acquire(common, free, self._owner, len(alive)) + gathering.to_acquire(
+            kept, kept_free, self._owner, alive, self._spread, resting
         )
 
     def _to_release(self, rows: list[SlotRow], takeable: list[SlotRow], alive: set[str], now: float) -> list[SlotRow]:
         """Return the slots to give back for balance: one of a link that is spread, or a link's that are kept together."""
         if now - self._moved_at < leases.MOVE_S:
             return []
-        spread = self._spread
-        common = [row for row in rows if row.link not in spread]
+        common, kept = self._parted(rows)
         if (one := leases.to_release(common, self._owner, len(alive))) is not None:
             return [one]
-        if any(row.link in spread for row in takeable):
+        if self._parted(takeable)[1]:
             return []  # first everything has an owner
-        chosen = gathering.to_release([row for row in rows if row.link in spread], self._owner, alive, spread)
+        chosen = gathering.to_release(kept, self._owner, alive, self._spread)
         if chosen:
             self._handed_on[chosen[0].link] = now
         return chosen
+
+    def _parted(self, rows: list[SlotRow]) -> tuple[list[SlotRow], list[SlotRow]]:
+        """Return the rows of links that are spread over all workers, and of those kept together."""
+        common = [row for row in rows if row.link not in self._spread]
+        return common, [row for row in rows if row.link in self._spread]
 
     async def _renew(self) -> None:
         held: dict[tuple[str, int], tuple[int, bool, str, str]] = {}
